@@ -1,0 +1,346 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The public class: checks arguments, calls the layers below, and turns -errno into statuses that name the
+// argument.
+#include "uarena/arena.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "client/arena_impl.h"
+#include "client/daemon_client.h"
+#include "fault/in_place.h"
+#include "ipc/channel.h"
+#include "ipc/protocol.h"
+#include "memory/backing.h"
+#include "os/status.h"
+#include "os/system.h"
+#include "pages/check.h"
+#include "pages/recovery.h"
+#include "pages/roots.h"
+
+namespace uarena {
+namespace {
+
+// Asking for memory in amounts that matter is checked against what the machine has left, since the
+// kernel would otherwise find out by killing somebody.
+constexpr uint64_t kLargeBytes = 64 << 20;
+
+uint64_t Address(const void* ptr) { return reinterpret_cast<uint64_t>(ptr); }
+
+absl::Status NotInside(const char* argument, const void* ptr, const Geometry& geometry) {
+  return absl::OutOfRangeError(absl::StrFormat("%s %p is not in the arena [0x%x, 0x%x)", argument,
+                                               ptr, geometry.base,
+                                               geometry.base + geometry.bytes()));
+}
+
+absl::Status CheckCount(uint64_t count, const Geometry& geometry) {
+  if (count == 0) return absl::InvalidArgumentError("count is 0; at least 1 page is needed");
+  if (count > geometry.max_pages) {
+    return absl::OutOfRangeError(
+        absl::StrCat("count ", count, " is more than the arena's ", geometry.max_pages, " pages"));
+  }
+  return absl::OkStatus();
+}
+
+// For calls that take exactly the range they are given.
+absl::Status CheckExactRange(const void* addr, uint64_t count, const Geometry& geometry) {
+  UARENA_RETURN_IF_ERROR(CheckCount(count, geometry));
+  const uint64_t offset = Address(addr) - geometry.base;
+  if (offset % geometry.page_size() != 0) {
+    return absl::InvalidArgumentError(absl::StrFormat(
+        "addr %p is not a multiple of the page size %d", addr, geometry.page_size()));
+  }
+  if (!geometry.Contains(Address(addr))) return NotInside("addr", addr, geometry);
+  const uint64_t page = geometry.PageOf(Address(addr));
+  if (count > geometry.max_pages - page) {
+    return absl::OutOfRangeError(absl::StrFormat(
+        "addr %p with count %d ends %d pages past the arena", addr, count,
+        count - (geometry.max_pages - page)));
+  }
+  return absl::OkStatus();
+}
+
+// `request` describes the call: "AllocPages(nullptr, 5)".
+absl::Status PageStatus(int error, const std::string& request, const Control& control) {
+  auto counter = [&](CounterWord word) {
+    return WordValue(control.word(word).load(std::memory_order_relaxed));
+  };
+  switch (-error) {
+    case 0:
+      return absl::OkStatus();
+    case EEXIST:
+      return absl::AlreadyExistsError(absl::StrCat(
+          request, ": a page of the range is allocated or reserved already; free it first, or pass "
+                   "a null addr to be given a place"));
+    case ENOSPC:
+      return absl::ResourceExhaustedError(absl::StrCat(
+          request, ": no run of so many free pages; ", counter(kWordFree), " of ",
+          control.max_pages(), " pages are free"));
+    case EDQUOT:
+      return absl::ResourceExhaustedError(
+          absl::StrCat(request, ": beyond the arena's quota of ", control.description().quota_pages,
+                       " pages, of which ", counter(kWordAllocated), " are allocated"));
+    case ENOMEM:
+      return absl::ResourceExhaustedError(absl::StrCat(
+          request, ": out of memory",
+          control.description().geometry.huge
+              ? "; the pool of 2 MiB pages is empty: raise vm.nr_hugepages"
+              : ": free pages, or raise the memory limit"));
+    case E2BIG:
+      return absl::ResourceExhaustedError(
+          absl::StrCat(request, ": more pages than this machine has memory for"));
+    case EALREADY:
+      return absl::FailedPreconditionError(
+          absl::StrCat(request, ": every page of the range is free already (a double free?)"));
+    case EUSERS:
+      return absl::ResourceExhaustedError(absl::StrCat(
+          request, ": ", kMaxOperations - 1, " calls are running in this arena at once"));
+    case EACCES:
+      return absl::FailedPreconditionError(absl::StrCat(
+          request, ": a page of the range is not allocated, and segv_on_fault forbids touching it"));
+    case EUCLEAN:
+      return absl::DataLossError(
+          absl::StrCat(request, ": the arena's control memory is damaged"));
+    default:
+      return ErrnoStatus(error, request);
+  }
+}
+
+}  // namespace
+
+Arena::Arena(std::shared_ptr<ArenaImpl> impl) : impl_(std::move(impl)) {}
+Arena::Arena(Arena&&) noexcept = default;
+Arena& Arena::operator=(Arena&&) noexcept = default;
+Arena::~Arena() = default;
+
+absl::StatusOr<Arena> Arena::Create(const ArenaOptions& options) {
+  if (options.fault_mode == FaultMode::kServed) {
+    return absl::InvalidArgumentError(
+        "fault_mode served: an arena made by Arena::Create has no daemon; use Arena::Open");
+  }
+  absl::StatusOr<std::shared_ptr<ArenaImpl>> impl = ArenaImpl::Create(options);
+  if (!impl.ok()) return impl.status();
+  return Arena(*std::move(impl));
+}
+
+absl::StatusOr<Arena> Arena::Open(std::string_view name, const ArenaOptions& options) {
+  absl::StatusOr<OpenedArena> opened = OpenFromDaemon(name, options);
+  if (!opened.ok()) return opened.status();
+  absl::StatusOr<std::shared_ptr<ArenaImpl>> impl =
+      ArenaImpl::Attach(std::move(opened->control), std::move(opened->data),
+                        std::move(opened->socket), options);
+  if (!impl.ok()) return impl.status();
+  return Arena(*std::move(impl));
+}
+
+absl::Status Arena::Send(int socket_fd) const {
+  const int fds[] = {impl_->data_fd(), impl_->control().fd()};
+  return SendFrame(socket_fd, FrameType::kArena, std::span<const uint8_t>(), fds);
+}
+
+absl::StatusOr<Arena> Arena::Receive(int socket_fd, const ArenaOptions& options) {
+  if (options.fault_mode == FaultMode::kServed) {
+    return absl::InvalidArgumentError(
+        "fault_mode served: an arena received from a process has no daemon; use Arena::Open");
+  }
+  absl::StatusOr<ReceivedFrame> received = ReceiveFrame(socket_fd);
+  if (!received.ok()) return received.status();
+  if (received->frame.header.type != FrameType::kArena || received->fds.size() != 2) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "what came over the socket is not an arena: frame type ",
+        static_cast<int>(received->frame.header.type), ", ", received->fds.size(), " descriptors"));
+  }
+  absl::StatusOr<std::shared_ptr<ArenaImpl>> impl = ArenaImpl::Attach(
+      std::move(received->fds[1]), std::move(received->fds[0]), UniqueFd(), options);
+  if (!impl.ok()) return impl.status();
+  return Arena(*std::move(impl));
+}
+
+absl::StatusOr<void*> Arena::AllocPages(void* addr, uint64_t count, int node) {
+  const Geometry& geometry = impl_->geometry();
+  UARENA_RETURN_IF_ERROR(CheckCount(count, geometry));
+  if (addr != nullptr) UARENA_RETURN_IF_ERROR(CheckExactRange(addr, count, geometry));
+  if (node != kNoNode && !NodeOnline(node)) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("node ", node, " does not exist or is offline; kNoNode means any"));
+  }
+  const uint64_t bytes = count << geometry.page_shift;
+  int error = 0;
+  if (bytes >= kLargeBytes && !geometry.huge) {
+    if (bytes > TotalMemory()) {
+      error = -E2BIG;
+    } else if (bytes > AvailableMemory()) {
+      error = -ENOMEM;
+    }
+  }
+  uint64_t first = 0;
+  if (error == 0) {
+    std::optional<uint64_t> at;
+    if (addr != nullptr) at = geometry.PageOf(Address(addr));
+    error = impl_->allocator().Allocate(
+        at, count, node != kNoNode ? node : impl_->control().description().numa_node, &first);
+  }
+  if (error != 0) {
+    return PageStatus(error, absl::StrFormat("AllocPages(%p, %d)", addr, count),
+                      impl_->control());
+  }
+  return reinterpret_cast<void*>(geometry.AddressOf(first));
+}
+
+absl::Status Arena::FreePages(void* addr, uint64_t count) {
+  const Geometry& geometry = impl_->geometry();
+  if (count == 0) return absl::InvalidArgumentError("count is 0; at least 1 page is needed");
+  if (!geometry.Contains(Address(addr))) return NotInside("addr", addr, geometry);
+  const uint64_t first = geometry.PageOf(Address(addr));
+  const uint64_t clipped = std::min(count, geometry.max_pages - first);
+  int error = impl_->allocator().Free(first, clipped);
+  if (error == -EALREADY || impl_->mode() == FaultMode::kKernel) {
+    const int unseen = impl_->allocator().FreeUnseen(first, clipped);
+    if (unseen != -EALREADY) error = unseen;
+  }
+  if (error == 0) return absl::OkStatus();
+  return PageStatus(error, absl::StrFormat("FreePages(%p, %d)", addr, count), impl_->control());
+}
+
+absl::Status Arena::ReservePages(void* addr, uint64_t count) {
+  const Geometry& geometry = impl_->geometry();
+  UARENA_RETURN_IF_ERROR(CheckExactRange(addr, count, geometry));
+  const int error = impl_->allocator().Reserve(geometry.PageOf(Address(addr)), count);
+  if (error == 0) return absl::OkStatus();
+  return PageStatus(error, absl::StrFormat("ReservePages(%p, %d)", addr, count), impl_->control());
+}
+
+absl::Status Arena::Populate(const void* addr, size_t bytes) {
+  const Geometry& geometry = impl_->geometry();
+  if (bytes == 0) return absl::InvalidArgumentError("bytes is 0; at least 1 is needed");
+  if (!geometry.Contains(Address(addr))) return NotInside("addr", addr, geometry);
+  if (bytes > geometry.base + geometry.bytes() - Address(addr)) {
+    return absl::OutOfRangeError(
+        absl::StrFormat("addr %p with %d bytes ends past the arena", addr, bytes));
+  }
+  const uint64_t first = geometry.PageOf(Address(addr));
+  const uint64_t last = geometry.PageOf(Address(addr) + bytes - 1);
+  const int error = impl_->allocator().Populate(first, last - first + 1);
+  if (error == 0) return absl::OkStatus();
+  return PageStatus(error, absl::StrFormat("Populate(%p, %d)", addr, bytes), impl_->control());
+}
+
+void* Arena::base() const { return reinterpret_cast<void*>(impl_->geometry().base); }
+size_t Arena::size() const { return impl_->geometry().bytes(); }
+size_t Arena::page_size() const { return impl_->geometry().page_size(); }
+uint64_t Arena::max_pages() const { return impl_->geometry().max_pages; }
+
+bool Arena::Contains(const void* ptr) const { return impl_->geometry().Contains(Address(ptr)); }
+
+absl::StatusOr<uint32_t> Arena::ToOffset(const void* ptr) const {
+  const Geometry& geometry = impl_->geometry();
+  if (geometry.bytes() > k4GiB) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        "an arena of ", geometry.bytes(), " bytes has no 32-bit offsets; at most 4 GiB has"));
+  }
+  if (ptr == nullptr) return 0u;
+  if (!geometry.Contains(Address(ptr))) return NotInside("ptr", ptr, geometry);
+  return static_cast<uint32_t>(Address(ptr));
+}
+
+absl::StatusOr<void*> Arena::FromOffset(uint32_t offset) const {
+  const Geometry& geometry = impl_->geometry();
+  if (geometry.bytes() > k4GiB) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        "an arena of ", geometry.bytes(), " bytes has no 32-bit offsets; at most 4 GiB has"));
+  }
+  if (offset == 0) return nullptr;
+  const uint64_t address = (geometry.base & ~(k4GiB - 1)) | offset;
+  if (!geometry.Contains(address)) {
+    return NotInside("offset", reinterpret_cast<void*>(uint64_t{offset}), geometry);
+  }
+  return reinterpret_cast<void*>(address);
+}
+
+absl::Status Arena::SetRoot(std::string_view name, const void* ptr) {
+  UARENA_RETURN_IF_ERROR(CheckName("root name", name));
+  const Geometry& geometry = impl_->geometry();
+  if (ptr == nullptr) {
+    const int error = RemoveRoot(impl_->control(), impl_->slot(), name);
+    if (error == -ENOENT) {
+      return absl::NotFoundError(absl::StrCat("there is no root \"", std::string(name), "\""));
+    }
+    return PageStatus(error, absl::StrCat("SetRoot(\"", std::string(name), "\", nullptr)"),
+                      impl_->control());
+  }
+  if (!geometry.Contains(Address(ptr))) return NotInside("ptr", ptr, geometry);
+  const int error =
+      uarena::SetRoot(impl_->control(), impl_->slot(), name, Address(ptr) - geometry.base);
+  if (error == -ENOSPC) {
+    return absl::ResourceExhaustedError(absl::StrCat("root \"", std::string(name), "\": all ",
+                                                     kMaxRoots, " roots of the arena are in use"));
+  }
+  return PageStatus(error, absl::StrCat("SetRoot(\"", std::string(name), "\")"), impl_->control());
+}
+
+absl::StatusOr<void*> Arena::Root(std::string_view name) const {
+  UARENA_RETURN_IF_ERROR(CheckName("root name", name));
+  uint64_t offset = 0;
+  const int error = FindRoot(impl_->control(), impl_->slot(), name, &offset);
+  if (error == -ENOENT) {
+    return absl::NotFoundError(absl::StrCat("there is no root \"", std::string(name), "\""));
+  }
+  UARENA_RETURN_IF_ERROR(
+      PageStatus(error, absl::StrCat("Root(\"", std::string(name), "\")"), impl_->control()));
+  if (offset >= impl_->geometry().bytes()) {
+    return absl::DataLossError(absl::StrCat("root \"", std::string(name), "\" has offset ", offset,
+                                            ", outside the arena"));
+  }
+  return reinterpret_cast<void*>(impl_->geometry().base + offset);
+}
+
+std::vector<std::string> Arena::RootNames() const {
+  return uarena::RootNames(impl_->control(), impl_->slot());
+}
+
+absl::StatusOr<ArenaStats> Arena::Stats() const {
+  const Control& control = impl_->control();
+  if (const int error = impl_->allocator().Settle(0, control.max_pages(), false); error != 0) {
+    return PageStatus(error, "Stats()", control);
+  }
+  absl::StatusOr<uint64_t> populated = ResidentPages(impl_->data_fd(), page_size());
+  if (!populated.ok()) return populated.status();
+  auto counter = [&](CounterWord word) {
+    return WordValue(control.word(word).load(std::memory_order_relaxed));
+  };
+  ArenaStats stats;
+  stats.max_pages = max_pages();
+  stats.page_size = page_size();
+  stats.allocated_pages = counter(kWordAllocated);
+  stats.reserved_pages = counter(kWordReserved);
+  stats.ahead_pages = counter(kWordAhead);
+  stats.free_pages = counter(kWordFree);
+  stats.populated_pages = *populated;
+  stats.processes = CountProcesses(control);
+  stats.faults = ReadFaultStats(control.process(impl_->slot()));
+  return stats;
+}
+
+absl::StatusOr<int> Arena::Recover() {
+  const int result = RecoverDeadProcesses(impl_->control(), impl_->allocator().context());
+  if (result < 0) return PageStatus(result, "Recover()", impl_->control());
+  return result;
+}
+
+absl::Status Arena::CheckInvariants() const {
+  return uarena::CheckInvariants(impl_->control(), impl_->slot());
+}
+
+FaultMode Arena::fault_mode() const { return impl_->mode(); }
+std::string Arena::fault_mode_reason() const { return impl_->reason(); }
+const std::string& Arena::name() const { return impl_->control().description().name; }
+
+bool HandleSigbus(int signal, siginfo_t* info, void* context) {
+  return signal == SIGBUS && ResolveSigbus(info, context);
+}
+
+}  // namespace uarena

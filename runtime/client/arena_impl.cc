@@ -1,0 +1,215 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "client/arena_impl.h"
+
+#include <sys/mman.h>
+
+#include <algorithm>
+#include <bit>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "client/daemon_client.h"
+#include "client/fork.h"
+#include "fault/in_place.h"
+#include "ipc/channel.h"
+#include "memory/backing.h"
+#include "os/status.h"
+#include "os/system.h"
+#include "pages/recovery.h"
+
+namespace uarena {
+namespace {
+
+constexpr uint32_t kHugeShift = 21;
+constexpr uint64_t kDefaultPopulateBytes = 2 << 20;
+constexpr uint32_t kMostPopulatePages = 1 << 16;
+
+}  // namespace
+
+absl::StatusOr<ArenaDescription> DescribeArena(const ArenaOptions& options) {
+  ArenaDescription description;
+  Geometry& geometry = description.geometry;
+  geometry.huge = options.page_size == PageSize::k2MiB;
+  geometry.page_shift =
+      geometry.huge ? kHugeShift : static_cast<uint32_t>(std::countr_zero(SystemPageSize()));
+  geometry.max_pages = options.max_pages;
+  geometry.base = options.user_vm_start;
+  if (options.max_pages == 0) {
+    return absl::InvalidArgumentError("max_pages is 0; an arena has at least 1 page");
+  }
+  if (options.max_pages > kMaxPages || options.max_pages > (uint64_t{1} << 46) >> geometry.page_shift) {
+    return absl::OutOfRangeError(absl::StrCat("max_pages ", options.max_pages,
+                                              " is more than an address space holds; at most ",
+                                              std::min(kMaxPages, (uint64_t{1} << 46) >> geometry.page_shift)));
+  }
+  UARENA_RETURN_IF_ERROR(CheckPlacement(geometry.base, geometry.bytes(), geometry.page_size()));
+  if (options.numa_node != kNoNode && !NodeOnline(options.numa_node)) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("numa_node ", options.numa_node, " does not exist or is offline"));
+  }
+  if (options.max_populate_pages > kMostPopulatePages) {
+    return absl::InvalidArgumentError(absl::StrCat("max_populate_pages ", options.max_populate_pages,
+                                                   " is more than ", kMostPopulatePages));
+  }
+  description.max_populate_pages = std::bit_floor(
+      options.max_populate_pages != 0
+          ? options.max_populate_pages
+          : static_cast<uint32_t>(std::max<uint64_t>(1, kDefaultPopulateBytes >> geometry.page_shift)));
+  description.segv_on_fault = options.segv_on_fault;
+  description.quota_pages = options.quota_pages;
+  description.numa_node = options.numa_node;
+  return description;
+}
+
+absl::StatusOr<NewArena> MakeArena(const ArenaDescription& description) {
+  const Geometry& geometry = description.geometry;
+  absl::StatusOr<UniqueFd> data = CreateBacking("uarena-data", geometry.bytes(), geometry.huge);
+  if (!data.ok()) return data.status();
+  absl::StatusOr<Control> control = Control::Create(description);
+  if (!control.ok()) return control.status();
+  return NewArena{*std::move(control), *std::move(data)};
+}
+
+absl::StatusOr<std::shared_ptr<ArenaImpl>> ArenaImpl::Create(const ArenaOptions& options) {
+  absl::StatusOr<ArenaDescription> description = DescribeArena(options);
+  if (!description.ok()) return description.status();
+  Geometry& geometry = description->geometry;
+  absl::StatusOr<Region> region =
+      Region::Reserve(geometry.base, geometry.bytes(), geometry.page_size());
+  if (!region.ok()) return region.status();
+  geometry.base = region->base();
+  absl::StatusOr<NewArena> made = MakeArena(*description);
+  if (!made.ok()) return made.status();
+  return Started(std::shared_ptr<ArenaImpl>(new ArenaImpl(std::move(made->control), std::move(made->data),
+                                                 *std::move(region), UniqueFd(), options)));
+}
+
+absl::StatusOr<std::shared_ptr<ArenaImpl>> ArenaImpl::Attach(UniqueFd control_fd, UniqueFd data,
+                                                             UniqueFd daemon,
+                                                             const ArenaOptions& options) {
+  absl::StatusOr<Control> control = Control::Attach(std::move(control_fd));
+  if (!control.ok()) return control.status();
+  const Geometry& geometry = control->description().geometry;
+  absl::StatusOr<uint64_t> bytes = CheckBacking(data.get());
+  if (!bytes.ok()) return bytes.status();
+  if (*bytes < geometry.bytes()) {
+    return absl::InvalidArgumentError(absl::StrCat("the data memfd has ", *bytes,
+                                                   " bytes, the arena ", geometry.bytes()));
+  }
+  absl::StatusOr<Region> region =
+      Region::Reserve(geometry.base, geometry.bytes(), geometry.page_size());
+  if (!region.ok()) return region.status();
+  return Started(std::shared_ptr<ArenaImpl>(new ArenaImpl(*std::move(control), std::move(data),
+                                                 *std::move(region), std::move(daemon), options)));
+}
+
+ArenaImpl::ArenaImpl(Control control, UniqueFd data, Region region, UniqueFd daemon,
+                     const ArenaOptions& options)
+    : options_(options),
+      control_(std::move(control)),
+      data_(std::move(data)),
+      region_(std::move(region)),
+      daemon_(std::move(daemon)) {}
+
+absl::StatusOr<std::shared_ptr<ArenaImpl>> ArenaImpl::Started(std::shared_ptr<ArenaImpl> arena) {
+  const std::lock_guard<std::mutex> lock(AttachMutex());
+  UARENA_RETURN_IF_ERROR(arena->region_.MapBacking(arena->data_.get()));
+  UARENA_RETURN_IF_ERROR(arena->Start(arena->options_.fault_mode));
+  TrackForFork(arena.get());
+  return arena;
+}
+
+absl::Status ArenaImpl::Start(FaultMode wanted) {
+  absl::StatusOr<OpenedMode> opened =
+      OpenMode(wanted, control_.description(), daemon_.valid());
+  if (!opened.ok()) return opened.status();
+  absl::StatusOr<Membership> membership = Membership::Join(control_);
+  if (!membership.ok()) return membership.status();
+  opened_ = *std::move(opened);
+  membership_ = *std::move(membership);
+  control_.process(slot()).mode.store(static_cast<uint32_t>(opened_.mode));
+  const PageContext context{&control_, Mapper(geometry(), data_.get(), opened_.uffd.get()),
+                            data_.get()};
+  allocator_ = Allocator(context, slot());
+  resolver_ = std::make_unique<Resolver>(allocator_, slot());
+  RecoverDeadProcesses(control_, context);
+  absl::Status status = absl::OkStatus();
+  switch (opened_.mode) {
+    case FaultMode::kInPlace:
+      if (!RegisterInPlace(geometry(), resolver_.get())) {
+        status = absl::ResourceExhaustedError("1024 arenas are attached in this process already");
+      }
+      break;
+    case FaultMode::kThread:
+      handler_ = std::make_unique<HandlerThread>(opened_.uffd.get(), geometry(), resolver_.get());
+      break;
+    case FaultMode::kServed:
+      status = AskToServe(daemon_.get(), opened_.uffd.get(), slot());
+      if (status.ok()) {
+        keeper_ = std::make_unique<Keeper>(daemon_.get(), opened_.uffd.get(), geometry(),
+                                           resolver_.get());
+      }
+      break;
+    case FaultMode::kAuto:
+    case FaultMode::kKernel:
+      break;
+  }
+  if (!status.ok()) membership_.Leave(control_);
+  return status;
+}
+
+void ArenaImpl::StopEngine() {
+  if (resolver_ != nullptr && opened_.mode == FaultMode::kInPlace) {
+    UnregisterInPlace(resolver_.get());
+  }
+  keeper_.reset();
+  handler_.reset();
+}
+
+ArenaImpl::~ArenaImpl() {
+  const std::lock_guard<std::mutex> lock(AttachMutex());
+  UntrackForFork(this);
+  StopEngine();
+  // Unmapped before the uffd is closed: a touch in between is an error, never a silent zero page.
+  region_ = Region();
+  opened_.uffd.reset();
+  membership_.Leave(control_);
+}
+
+void ArenaImpl::AfterForkInChild() {
+  // The parent's threads do not exist here; their objects must not be joined.
+  static_cast<void>(handler_.release());
+  static_cast<void>(keeper_.release());
+  if (opened_.mode == FaultMode::kInPlace) UnregisterInPlace(resolver_.get());
+  membership_.Abandon();
+  opened_.uffd.reset();
+
+  FaultMode wanted = opened_.mode;
+  if (daemon_.valid()) {
+    // The connection is the parent's.
+    daemon_.reset();
+    if (wanted == FaultMode::kServed) {
+      ArenaOptions options = options_;
+      options.create = false;
+      options.max_pages = 0;
+      absl::StatusOr<OpenedArena> again =
+          OpenFromDaemon(control_.description().name, options);
+      if (again.ok()) {
+        daemon_ = std::move(again->socket);
+      } else {
+        wanted = FaultMode::kThread;
+      }
+    }
+  }
+  absl::Status status = Start(wanted);
+  if (!status.ok() && wanted != FaultMode::kKernel) {
+    // Out of descriptors, most likely. The pages are there all the same.
+    status = Start(FaultMode::kKernel);
+  }
+  if (!status.ok()) {
+    // Nothing resolves touches here: they must not be taken for allocated zero pages.
+    mprotect(reinterpret_cast<void*>(geometry().base), geometry().bytes(), PROT_NONE);
+  }
+}
+
+}  // namespace uarena

@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// One arena attached in this process: the parts, put together in order and taken apart in reverse.
+#ifndef UARENA_CLIENT_ARENA_IMPL_H_
+#define UARENA_CLIENT_ARENA_IMPL_H_
+
+#include <memory>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "client/keeper.h"
+#include "client/mode.h"
+#include "fault/handler_thread.h"
+#include "fault/resolver.h"
+#include "memory/region.h"
+#include "os/fd.h"
+#include "pages/allocator.h"
+#include "pages/control.h"
+#include "pages/operation.h"
+#include "uarena/options.h"
+
+namespace uarena {
+
+// What the creator of an arena decides, from its options, with every check on them; `base` 0 is left
+// to be chosen. Errors: InvalidArgument, OutOfRange, ResourceExhausted.
+absl::StatusOr<ArenaDescription> DescribeArena(const ArenaOptions& options);
+
+// The memfds of a new arena whose description has a base. Errors: ResourceExhausted.
+struct NewArena {
+  Control control;
+  UniqueFd data;
+};
+absl::StatusOr<NewArena> MakeArena(const ArenaDescription& description);
+
+class ArenaImpl {
+ public:
+  static absl::StatusOr<std::shared_ptr<ArenaImpl>> Create(const ArenaOptions& options);
+  // Attaches an arena that came from elsewhere; `daemon` may be invalid.
+  static absl::StatusOr<std::shared_ptr<ArenaImpl>> Attach(UniqueFd control, UniqueFd data,
+                                                           UniqueFd daemon,
+                                                           const ArenaOptions& options);
+  ~ArenaImpl();
+  ArenaImpl(const ArenaImpl&) = delete;
+  ArenaImpl& operator=(const ArenaImpl&) = delete;
+
+  // In a forked child, before anything else runs there: makes the copy work.
+  void AfterForkInChild();
+
+  const Control& control() const { return control_; }
+  const Geometry& geometry() const { return control_.description().geometry; }
+  Allocator& allocator() { return allocator_; }
+  int data_fd() const { return data_.get(); }
+  uint32_t slot() const { return membership_.slot(); }
+  FaultMode mode() const { return opened_.mode; }
+  const std::string& reason() const { return opened_.reason; }
+
+ private:
+  ArenaImpl(Control control, UniqueFd data, Region region, UniqueFd daemon,
+            const ArenaOptions& options);
+  // The last steps of attaching; on an error what `arena` holds is released.
+  static absl::StatusOr<std::shared_ptr<ArenaImpl>> Started(std::shared_ptr<ArenaImpl> arena);
+  // Joins, opens the mode and starts its engine. Under AttachMutex.
+  absl::Status Start(FaultMode wanted);
+  void StopEngine();
+
+  const ArenaOptions options_;
+  Control control_;
+  UniqueFd data_;
+  Region region_;
+  UniqueFd daemon_;
+  Membership membership_;
+  OpenedMode opened_;
+  Allocator allocator_;
+  std::unique_ptr<Resolver> resolver_;
+  std::unique_ptr<HandlerThread> handler_;
+  std::unique_ptr<Keeper> keeper_;
+};
+
+}  // namespace uarena
+
+#endif  // UARENA_CLIENT_ARENA_IMPL_H_

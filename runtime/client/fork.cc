@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "client/fork.h"
+
+#include <pthread.h>
+
+#include <algorithm>
+#include <vector>
+
+#include "client/arena_impl.h"
+
+namespace uarena {
+namespace {
+
+std::vector<ArenaImpl*>& Arenas() {
+  static auto* arenas = new std::vector<ArenaImpl*>;
+  return *arenas;
+}
+
+void BeforeFork() { AttachMutex().lock(); }
+void AfterForkInParent() { AttachMutex().unlock(); }
+void AfterForkInChild() {
+  for (ArenaImpl* arena : Arenas()) arena->AfterForkInChild();
+  AttachMutex().unlock();
+}
+
+}  // namespace
+
+std::mutex& AttachMutex() {
+  static auto* mutex = new std::mutex;
+  return *mutex;
+}
+
+void TrackForFork(ArenaImpl* arena) {
+  static const int installed = pthread_atfork(BeforeFork, AfterForkInParent, AfterForkInChild);
+  static_cast<void>(installed);
+  Arenas().push_back(arena);
+}
+
+void UntrackForFork(ArenaImpl* arena) {
+  std::vector<ArenaImpl*>& arenas = Arenas();
+  arenas.erase(std::remove(arenas.begin(), arenas.end(), arena), arenas.end());
+}
+
+}  // namespace uarena

@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// uarenad: names arenas, hands out their memory, serves faults, and outlives its clients.
+#include <signal.h>
+
+#include <cstdio>
+#include <string>
+
+#include "absl/flags/flag.h"
+#include "absl/flags/parse.h"
+#include "absl/flags/usage.h"
+#include "daemon/server.h"
+
+ABSL_FLAG(std::string, socket, "",
+          "Where to listen. Default: $UARENA_SOCKET, else under $XDG_RUNTIME_DIR, /run/uarena/ or "
+          "/tmp/uarena-$UID/");
+
+namespace {
+
+int Fail(const absl::Status& status) {
+  fprintf(stderr, "uarenad: %s\n", status.ToString().c_str());
+  return 1;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  absl::SetProgramUsageMessage(
+      "owns named arenas, hands out their memory and serves faults until SIGTERM");
+  absl::ParseCommandLine(argc, argv);
+  signal(SIGPIPE, SIG_IGN);
+  uarena::Server server;
+  if (absl::Status status = server.Listen(absl::GetFlag(FLAGS_socket)); !status.ok()) {
+    return Fail(status);
+  }
+  fprintf(stderr, "uarenad: listening at %s\n", server.path().c_str());
+  if (absl::Status status = server.Run(); !status.ok()) return Fail(status);
+  fprintf(stderr, "uarenad: stopped\n");
+  return 0;
+}

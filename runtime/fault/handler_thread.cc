@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "fault/handler_thread.h"
+
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstddef>
+
+#include "fault/in_place.h"
+#include "fault/plan.h"
+#include "os/uffd_abi.h"
+
+namespace uarena {
+
+BatchResult ServeFaults(int uffd, const Geometry& geometry, Resolver& resolver,
+                        const std::function<void(int tid, uint64_t address)>& refuse) {
+  constexpr size_t kBatch = 64;
+  uffd_msg messages[kBatch];
+  const ssize_t bytes = read(uffd, messages, sizeof(messages));
+  BatchResult result;
+  if (bytes < 0) {
+    result.gone = errno != EAGAIN && errno != EINTR;
+    return result;
+  }
+  result.messages = static_cast<int>(static_cast<size_t>(bytes) / sizeof(uffd_msg));
+  uint64_t pages[kBatch];
+  size_t used = 0;
+  for (int i = 0; i < result.messages; ++i) {
+    const uint64_t address = messages[i].arg.pagefault.address;
+    if (messages[i].event == UFFD_EVENT_PAGEFAULT && geometry.Contains(address)) {
+      pages[used++] = geometry.PageOf(address);
+    }
+  }
+  PageRange ranges[kBatch];
+  const size_t range_count = PlanRanges({pages, used}, ranges);
+  for (size_t i = 0; i < range_count; ++i) {
+    const Resolution resolution = resolver.Resolve(ranges[i].first, ranges[i].count);
+    if (resolution == Resolution::kGone) result.gone = true;
+    if (resolution != Resolution::kRefused) continue;
+    // Some page of the range may not be touched: find out whose touch that was.
+    for (int k = 0; k < result.messages; ++k) {
+      const uint64_t address = messages[k].arg.pagefault.address;
+      const uint64_t page = geometry.PageOf(address);
+      if (page < ranges[i].first || page >= ranges[i].end()) continue;
+      if (ranges[i].count == 1 || resolver.Resolve(page, 1) == Resolution::kRefused) {
+        refuse(static_cast<int>(messages[k].arg.pagefault.feat.ptid), address);
+      }
+    }
+  }
+  return result;
+}
+
+HandlerThread::HandlerThread(int uffd, const Geometry& geometry, Resolver* resolver)
+    : uffd_(uffd),
+      geometry_(geometry),
+      resolver_(resolver),
+      stop_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
+  // The program's signals are for the program's threads.
+  sigset_t all;
+  sigset_t before;
+  sigfillset(&all);
+  pthread_sigmask(SIG_BLOCK, &all, &before);
+  thread_ = std::thread([this] { Run(); });
+  pthread_sigmask(SIG_SETMASK, &before, nullptr);
+}
+
+HandlerThread::~HandlerThread() {
+  const uint64_t one = 1;
+  [[maybe_unused]] const ssize_t written = write(stop_.get(), &one, sizeof(one));
+  thread_.join();
+}
+
+void HandlerThread::Run() {
+  pthread_setname_np(pthread_self(), "uarena-faults");
+  pollfd fds[2] = {{uffd_, POLLIN, 0}, {stop_.get(), POLLIN, 0}};
+  while (true) {
+    const BatchResult batch = ServeFaults(uffd_, geometry_, *resolver_, QueueSegv);
+    if (batch.gone) return;
+    if (batch.messages > 0) continue;
+    poll(fds, 2, -1);
+    if (fds[1].revents != 0) return;
+  }
+}
+
+}  // namespace uarena

@@ -1,0 +1,309 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "pages/allocator.h"
+
+#include <sched.h>
+
+#include <algorithm>
+#include <cerrno>
+
+#include "os/failpoint.h"
+#include "os/syscall.h"
+#include "pages/operation.h"
+#include "pages/page_content.h"
+#include "pages/recovery.h"
+
+namespace uarena {
+namespace {
+
+// How long a toucher leaves a page to the process that is just freeing it before it takes it over.
+constexpr int kDrainingPatience = 64;
+constexpr int kTouchTries = 256;
+
+// Notes whether a page that was to be fresh holds data.
+class TouchedPages final : public ExistingVisitor {
+ public:
+  TouchedPages(int data_fd, const Geometry& geometry) : data_fd_(data_fd), geometry_(geometry) {}
+  void OnExisting(uint64_t first, uint64_t count) override {
+    for (uint64_t page = first; page < first + count && !any_; ++page) {
+      any_ = PageHoldsData(data_fd_, geometry_, page);
+    }
+  }
+  bool any() const { return any_; }
+
+ private:
+  int data_fd_;
+  const Geometry& geometry_;
+  bool any_ = false;
+};
+
+}  // namespace
+
+int Allocator::AllocateOnce(std::optional<uint64_t> at, uint64_t count, int node,
+                            uint64_t* first) {
+  const Control& control = *context_.control;
+  const Operation operation(control, slot_);
+  if (operation.index() == 0) return -EUSERS;
+  const int claimed =
+      RunTransaction(control, operation.index(), [&](Transaction& transaction) {
+        FreeRanges ranges(transaction);
+        const std::optional<PageRange> range =
+            at.has_value() ? ranges.Containing(*at) : ranges.FindFit(count);
+        if (!range.has_value()) return at.has_value() ? -EEXIST : -ENOSPC;
+        *first = at.value_or(range->first);
+        if (*first + count > range->end()) return -EEXIST;
+        return ClaimInTransaction(transaction, *range, *first, count, {.allocated = count},
+                                  IntentKind::kAllocate);
+      });
+  if (claimed != 0) return claimed;
+  TagClaim(control, operation.index(), IntentKind::kAllocate, *first, count);
+  TouchedPages touched(context_.data_fd, control.description().geometry);
+  const MapResult mapped = context_.mapper.Map(*first, count, &touched, node);
+  UARENA_FAILPOINT("allocate.mapped");
+  if (mapped.error != 0 || touched.any()) {
+    UndoClaim(context_, operation.index());
+    if (mapped.error == 0) return at.has_value() ? -EEXIST : -EAGAIN;
+    return mapped.error == -ENOSPC ? -ENOMEM : mapped.error;
+  }
+  FillStates(control, *first, count, PageKind::kAllocated);
+  UARENA_FAILPOINT("allocate.filled");
+  StoreIntentKind(control, operation.index(), IntentKind::kNone, 0);
+  return 0;
+}
+
+// Repeats an attempt that found no room after making some: first by recovering dead processes, then by
+// taking back what faults populated ahead and nobody used.
+template <typename Try>
+int Allocator::WithRoom(std::optional<uint64_t> at, uint64_t count, Try attempt) {
+  const Control& control = *context_.control;
+  int last_resort = 0;
+  while (true) {
+    const int result = attempt();
+    if (result == -EAGAIN) continue;  // met a touched page, which is out of the way now
+    if (result != -EEXIST && result != -ENOSPC && result != -EUSERS) return result;
+    switch (last_resort++) {
+      case 0:
+        if (WordValue(control.word(kWordAhead).load(std::memory_order_relaxed)) != 0) {
+          Settle(at.value_or(0), at.has_value() ? count : control.max_pages(), true);
+          break;
+        }
+        [[fallthrough]];
+      case 1:
+        last_resort = 2;
+        if (RecoverDeadProcesses(control, context_) != 0) break;
+        [[fallthrough]];
+      default:
+        return result;
+    }
+  }
+}
+
+int Allocator::Allocate(std::optional<uint64_t> at, uint64_t count, int node, uint64_t* first) {
+  return WithRoom(at, count, [&] { return AllocateOnce(at, count, node, first); });
+}
+
+int Allocator::ReserveOnce(uint64_t first, uint64_t count) {
+  const Control& control = *context_.control;
+  const Operation operation(control, slot_);
+  if (operation.index() == 0) return -EUSERS;
+  const int claimed =
+      RunTransaction(control, operation.index(), [&](Transaction& transaction) {
+        const std::optional<PageRange> range = FreeRanges(transaction).Containing(first);
+        if (!range.has_value() || first + count > range->end()) return -EEXIST;
+        return ClaimInTransaction(transaction, *range, first, count, {.reserved = count},
+                                  IntentKind::kReserve);
+      });
+  if (claimed != 0) return claimed;
+  TagClaim(control, operation.index(), IntentKind::kReserve, first, count);
+  FillStates(control, first, count, PageKind::kReserved);
+  UARENA_FAILPOINT("reserve.filled");
+  StoreIntentKind(control, operation.index(), IntentKind::kNone, 0);
+  return 0;
+}
+
+int Allocator::Reserve(uint64_t first, uint64_t count) {
+  return WithRoom(first, count, [&] { return ReserveOnce(first, count); });
+}
+
+int Allocator::Free(uint64_t first, uint64_t count) {
+  const Control& control = *context_.control;
+  const Operation operation(control, slot_);
+  if (operation.index() == 0) return -EUSERS;
+  const uint64_t end = first + count;
+  bool claimed = false;
+  PageRange occupied;
+  StoreIntent(control, operation.index(), {IntentKind::kFree, 0, first, count, first});
+  for (uint64_t at = first; NextOccupied(control, operation.index(), at, end, &occupied);
+       at = occupied.end()) {
+    for (uint64_t page = occupied.first; page < occupied.end(); ++page) {
+      PageState& state = control.state(page);
+      uint16_t seen = state.load(std::memory_order_acquire);
+      const PageKind kind = StateKind(seen);
+      if (kind != PageKind::kAllocated && kind != PageKind::kReserved && kind != PageKind::kAhead) {
+        continue;  // somebody else's, on its way from or to the free ranges
+      }
+      claimed |= state.compare_exchange_strong(seen, PackState(DrainingOf(kind), operation.index()));
+    }
+  }
+  UARENA_FAILPOINT("free.claimed");
+  if (claimed) return FinishFree(context_, operation.index());
+  StoreIntentKind(control, operation.index(), IntentKind::kNone, 0);
+  return -EALREADY;
+}
+
+int Allocator::FreeUnseen(uint64_t first, uint64_t count) {
+  const Control& control = *context_.control;
+  const uint32_t shift = control.description().geometry.page_shift;
+  const Operation operation(control, slot_);
+  if (operation.index() == 0) return -EUSERS;
+  const uint64_t end = first + count;
+  int freed = -EALREADY;
+  while (first < end) {
+    const int64_t data = sys::SeekData(context_.data_fd, first << shift);
+    if (data < 0) break;
+    const uint64_t page = static_cast<uint64_t>(data) >> shift;
+    if (page >= end) break;
+    const int64_t hole = sys::SeekHole(context_.data_fd, page << shift);
+    const uint64_t run_end =
+        hole < 0 ? end : std::min(end, static_cast<uint64_t>(hole) >> shift);
+    first = page + 1;
+    uint64_t taken = 0;
+    const int claimed = RunTransaction(control, operation.index(), [&](Transaction& transaction) {
+      const std::optional<PageRange> range = FreeRanges(transaction).Containing(page);
+      if (!range.has_value()) return -ENOENT;
+      taken = std::min(range->end(), run_end) - page;
+      return ClaimInTransaction(transaction, *range, page, taken, {.reserved = taken},
+                                IntentKind::kReserve);
+    });
+    if (claimed != 0) continue;
+    for (uint64_t i = 0; i < taken; ++i) {
+      control.state(page + i).store(PackState(PageKind::kDrainingReserved, operation.index()),
+                                    std::memory_order_release);
+    }
+    StoreIntentKind(control, operation.index(), IntentKind::kFree, 0);
+    freed = FinishFree(context_, operation.index());
+    first = page + taken;
+  }
+  return freed;
+}
+
+int Allocator::TouchFree(uint32_t operation, uint64_t page, uint64_t touched, uint64_t window,
+                         uint64_t* mapped) {
+  const Control& control = *context_.control;
+  uint64_t count = 0;
+  const int claimed = RunTransaction(control, operation, [&](Transaction& transaction) {
+    const std::optional<PageRange> range = FreeRanges(transaction).Containing(page);
+    if (!range.has_value()) return -ENOENT;
+    count = std::min(window, range->end() - page);
+    const uint64_t allocated = std::min(touched, count);
+    const ClaimCounts counts{.allocated = allocated, .ahead = count - allocated};
+    return ClaimInTransaction(transaction, *range, page, count, counts, IntentKind::kTouch);
+  });
+  if (claimed != 0) return claimed;
+  TagClaim(control, operation, IntentKind::kTouch, page, count);
+  const MapResult result = context_.mapper.Map(page, count, nullptr, control.description().numa_node);
+  UARENA_FAILPOINT("touch.mapped");
+  *mapped = result.done;
+  if (result.error == 0 || result.done >= touched) {
+    FinishTouch(context_, operation);
+    return 0;
+  }
+  // Out of memory. Nobody has been told of the range; what did get mapped is free, and zero.
+  for (uint64_t i = 0; i < count; ++i) {
+    const PageKind kind = i < touched ? PageKind::kDrainingAllocated : PageKind::kDrainingAhead;
+    control.state(page + i).store(PackState(kind, operation), std::memory_order_release);
+  }
+  StoreIntentKind(control, operation, IntentKind::kFree, 1);
+  FinishFree(context_, operation);
+  return result.error;
+}
+
+int Allocator::Touch(uint64_t page, uint64_t touched, uint64_t window, uint64_t* mapped) {
+  const Control& control = *context_.control;
+  const bool segv = control.description().segv_on_fault;
+  const Operation operation(control, slot_);
+  if (operation.index() == 0) return -EUSERS;
+  for (int tries = 0;; ++tries) {
+    if (!segv) {
+      const int result = TouchFree(operation.index(), page, touched, window, mapped);
+      if (result != -ENOENT) return result;
+    }
+    const uint16_t seen = control.state(page).load(std::memory_order_acquire);
+    const PageKind kind = StateKind(seen);
+    if (segv && kind != PageKind::kAllocated && kind != PageKind::kClaimed) return -EACCES;
+    if (kind == PageKind::kReserved || kind == PageKind::kAhead) {
+      Convert(control, operation.index(), page, seen);
+      continue;
+    }
+    if (IsDraining(kind) && tries < kTouchTries) {
+      if (tries < kDrainingPatience) {
+        sched_yield();
+      } else {
+        Convert(control, operation.index(), page, seen);
+      }
+      continue;
+    }
+    // Allocated, or another operation's: not ours to account for, only to map.
+    const MapResult result = context_.mapper.Map(page, 1, nullptr, control.description().numa_node);
+    *mapped = result.done;
+    if (result.error != 0) return result.error;
+    // If the page was freed in between, it has to be claimed after all.
+    const uint16_t now = control.state(page).load(std::memory_order_acquire);
+    if (now == seen || StateKind(now) == PageKind::kAllocated || tries >= kTouchTries) return 0;
+  }
+}
+
+int Allocator::Populate(uint64_t first, uint64_t count) {
+  const Control& control = *context_.control;
+  const uint64_t end = first + count;
+  for (uint64_t page = first; page < end;) {
+    uint64_t run = page;
+    while (run < end && StateKind(control.state(run).load(std::memory_order_acquire)) ==
+                            PageKind::kAllocated) {
+      ++run;
+    }
+    if (run > page) {
+      const MapResult result = 
+          context_.mapper.Map(page, run - page, nullptr, control.description().numa_node);
+      if (result.error != 0) return result.error;
+      page = run;
+    } else {
+      uint64_t mapped = 0;
+      const int result = Touch(page, end - page, end - page, &mapped);
+      if (result != 0) return result;
+      page += std::max<uint64_t>(mapped, 1);
+    }
+  }
+  return 0;
+}
+
+int Allocator::Settle(uint64_t first, uint64_t count, bool release) {
+  const Control& control = *context_.control;
+  const Geometry& geometry = control.description().geometry;
+  const uint64_t end = first + count;
+  const Operation operation(control, slot_);
+  const Operation converting(control, slot_);
+  if (operation.index() == 0 || converting.index() == 0) return -EUSERS;
+  // Phase 1: nothing to punch. A page that is written to right now keeps what is written.
+  StoreIntent(control, operation.index(), {IntentKind::kFree, 1, first, count, first});
+  PageRange occupied;
+  bool drained = false;
+  for (uint64_t at = first; NextOccupied(control, operation.index(), at, end, &occupied);
+       at = occupied.end()) {
+    for (uint64_t page = occupied.first; page < occupied.end(); ++page) {
+      PageState& state = control.state(page);
+      uint16_t seen = state.load(std::memory_order_acquire);
+      if (StateKind(seen) != PageKind::kAhead) continue;
+      if (PageHoldsData(context_.data_fd, geometry, page)) {
+        Convert(control, converting.index(), page, seen);
+      } else if (release) {
+        drained |= state.compare_exchange_strong(
+            seen, PackState(PageKind::kDrainingAhead, operation.index()));
+      }
+    }
+  }
+  if (drained) return FinishFree(context_, operation.index());
+  StoreIntentKind(control, operation.index(), IntentKind::kNone, 0);
+  return 0;
+}
+
+}  // namespace uarena

@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Page allocation: what the public calls and the fault resolver do to pages, in terms of the steps.
+#ifndef UARENA_PAGES_ALLOCATOR_H_
+#define UARENA_PAGES_ALLOCATOR_H_
+
+#include <cstdint>
+#include <optional>
+
+#include "pages/control.h"
+#include "pages/steps.h"
+
+namespace uarena {
+
+// Allocates, frees, reserves and touches pages on behalf of one process. Thread-safe and
+// async-signal-safe. Page ranges must lie within the arena. Everything returns 0 or -errno:
+//   -EEXIST    a page of the range is taken         -ENOSPC  no such run of free pages
+//   -EDQUOT    beyond the arena's quota              -ENOMEM  no memory (also -ENOSPC from hugetlb)
+//   -EALREADY  nothing there to free                 -EUSERS  all operation records are taken
+//   -EACCES    segv_on_fault, page not allocated     -EUCLEAN the control memory is damaged
+class Allocator {
+ public:
+  Allocator() = default;
+  Allocator(const PageContext& context, uint32_t process_slot)
+      : context_(context), slot_(process_slot) {}
+
+  // Takes `count` pages at `at`, or where they fit best, makes them resident, on NUMA node `node` if that is
+  // not negative, and maps them.
+  int Allocate(std::optional<uint64_t> at, uint64_t count, int node, uint64_t* first);
+
+  // Frees what is allocated, reserved or ahead in the range.
+  int Free(uint64_t first, uint64_t count);
+
+  // Empties free pages of the range that hold memory all the same: those that were touched without anybody
+  // being told, as in kernel mode. -EALREADY if there are none.
+  int FreeUnseen(uint64_t first, uint64_t count);
+
+  int Reserve(uint64_t first, uint64_t count);
+
+  // Resolves a touch of the `touched` pages from `page` on: makes as many pages from there resident and
+  // mapped as are free, up to `window` (at least `touched`). The touched ones become ALLOCATED, the
+  // others AHEAD. `mapped` is how many are mapped now: at least 1, perhaps fewer than `touched`.
+  int Touch(uint64_t page, uint64_t touched, uint64_t window, uint64_t* mapped);
+
+  // Makes the whole range allocated, resident and mapped.
+  int Populate(uint64_t first, uint64_t count);
+
+  // Looks into the AHEAD pages of the range: those that hold data become ALLOCATED; the others stay, or
+  // with `release` become free.
+  int Settle(uint64_t first, uint64_t count, bool release);
+
+  const PageContext& context() const { return context_; }
+
+ private:
+  int AllocateOnce(std::optional<uint64_t> at, uint64_t count, int node, uint64_t* first);
+  int ReserveOnce(uint64_t first, uint64_t count);
+  int TouchFree(uint32_t operation, uint64_t page, uint64_t touched, uint64_t window,
+                uint64_t* mapped);
+  template <typename Try>
+  int WithRoom(std::optional<uint64_t> at, uint64_t count, Try attempt);
+
+  PageContext context_;
+  uint32_t slot_ = 0;
+};
+
+}  // namespace uarena
+
+#endif  // UARENA_PAGES_ALLOCATOR_H_

@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What lies where in the control memfd. Everything here is shared with other processes, possibly of
+// another build, so it is plain atomics at fixed offsets; the header's version changes with it.
+//
+// Words are 64 bits: the value in the low 32, the number of the transaction that wrote it in the high 32
+// (see "Transactions" in runtime/README.md). They are named by index from the first word.
+//
+// Example, max_pages = 8: bitmaps need one word a level and one level, so size_levels = {first}, 9 heads
+// (sizes 0..8; 0 unused), 24 range words.
+#ifndef UARENA_PAGES_LAYOUT_H_
+#define UARENA_PAGES_LAYOUT_H_
+
+#include <atomic>
+#include <cstdint>
+
+namespace uarena {
+
+inline constexpr uint64_t kControlMagic = 0x31616e6572617561;  // "auarena1"
+inline constexpr uint32_t kLayoutVersion = 1;
+
+inline constexpr uint32_t kMaxProcesses = 1024;
+inline constexpr uint32_t kMaxOperations = 4096;  // record 0 is never used: 0 means none
+inline constexpr uint32_t kMaxWrites = 96;
+inline constexpr uint32_t kMaxRoots = 1024;
+inline constexpr uint32_t kRootNameBytes = 64;
+inline constexpr int kMaxLevels = 7;  // 32^7 > 2^32
+
+using Word = std::atomic<uint64_t>;
+static_assert(Word::is_always_lock_free);
+
+inline uint32_t WordValue(uint64_t word) { return static_cast<uint32_t>(word); }
+inline uint32_t WordVersion(uint64_t word) { return static_cast<uint32_t>(word >> 32); }
+inline uint64_t MakeWord(uint32_t value, uint32_t version) {
+  return uint64_t{version} << 32 | value;
+}
+
+enum ArenaFlags : uint32_t {
+  kFlagHuge = 1,
+  kFlagSegvOnFault = 2,
+};
+
+struct alignas(64) ControlHeader {
+  std::atomic<uint64_t> magic;  // written last
+  uint32_t version;
+  uint32_t flags;
+  uint64_t base;
+  uint64_t max_pages;
+  uint64_t quota_pages;
+  uint32_t page_shift;
+  uint32_t max_populate_pages;
+  int32_t numa_node;
+  char name[64];
+  // Records from here on have never been used; keeps scans short.
+  std::atomic<uint32_t> process_high;
+  std::atomic<uint32_t> operation_high;
+  // The newest transaction: number << 13 | pending << 12 | operation.
+  alignas(64) std::atomic<uint64_t> head;
+};
+static_assert(sizeof(ControlHeader) <= 4096);
+
+// Counters, the first words.
+enum CounterWord : uint32_t {
+  kWordFree = 0,
+  kWordAllocated,
+  kWordReserved,
+  kWordAhead,
+  kCounterWords = 16,
+};
+
+// What an operation means to do, so that it can be completed or undone without its process.
+enum class IntentKind : uint32_t {
+  kNone = 0,
+  kAllocate,  // undo
+  kReserve,   // undo
+  kTouch,     // complete
+  kFree,      // complete from the cursor on
+  kConvert,   // complete: one page becomes allocated; the cursor holds what it was
+};
+// The kind word also holds how far the operation is.
+inline constexpr uint32_t kIntentKindBits = 8;
+inline uint32_t PackIntent(IntentKind kind, uint32_t phase) {
+  return static_cast<uint32_t>(kind) | phase << kIntentKindBits;
+}
+inline IntentKind KindOf(uint32_t packed) {
+  return static_cast<IntentKind>(packed & ((1u << kIntentKindBits) - 1));
+}
+inline uint32_t PhaseOf(uint32_t packed) { return packed >> kIntentKindBits; }
+
+// Words of an operation's intent.
+enum IntentWord : uint32_t { kIntentKind = 0, kIntentFirst, kIntentCount, kIntentCursor, kIntentWords };
+
+// Words of a root.
+enum RootWord : uint32_t {
+  kRootName = 0,                                  // 16 words of 4 bytes
+  kRootOffsetLow = kRootNameBytes / 4,            // byte offset in the arena plus 1; 0: unused
+  kRootOffsetHigh,
+  kRootWords = 32,                                // the rest is kept for types
+};
+
+// Words of a free range, indexed by its first page. Links are page + 1; 0 is none.
+enum RangeWord : uint32_t { kRangeSize = 0, kRangePrev, kRangeNext, kRangeWords };
+
+struct TransactionWrite {
+  std::atomic<uint64_t> index;
+  std::atomic<uint64_t> value;
+};
+
+struct alignas(64) OperationRecord {
+  std::atomic<uint32_t> owner;  // process slot + 1; 0: free
+  std::atomic<uint32_t> writes_used;
+  TransactionWrite writes[kMaxWrites];
+};
+
+struct alignas(64) ProcessRecord {
+  std::atomic<uint32_t> state;  // 0 free, 1 attached
+  std::atomic<uint32_t> pid;    // to show; never to decide
+  std::atomic<uint32_t> mode;   // FaultMode
+  std::atomic<uint32_t> unused;
+  std::atomic<uint64_t> faults;
+  std::atomic<uint64_t> pages_populated;
+  std::atomic<uint64_t> resolve_ns;
+  std::atomic<uint64_t> batch_pages[16];
+  std::atomic<uint64_t> resolve_ns_log2[32];
+};
+
+// Kinds of a page's 16-bit state; the high 12 bits hold the operation for the kinds that need one.
+enum class PageKind : uint16_t {
+  kFree = 0,
+  kAllocated,
+  kReserved,
+  kAhead,
+  kClaimed,            // out of the free ranges, on its way to one of the three above
+  kDrainingAllocated,  // being freed; what it was decides which counter shrinks
+  kDrainingReserved,
+  kDrainingAhead,
+};
+inline uint16_t PackState(PageKind kind, uint32_t operation = 0) {
+  return static_cast<uint16_t>(static_cast<uint32_t>(kind) | operation << 4);
+}
+inline PageKind StateKind(uint16_t state) { return static_cast<PageKind>(state & 15); }
+inline uint32_t StateOperation(uint16_t state) { return state >> 4; }
+inline bool IsDraining(PageKind kind) {
+  return kind >= PageKind::kDrainingAllocated && kind <= PageKind::kDrainingAhead;
+}
+inline PageKind DrainingOf(PageKind kind) {
+  return static_cast<PageKind>(static_cast<uint16_t>(kind) + 4);
+}
+inline PageKind DrainedFrom(PageKind kind) {
+  return static_cast<PageKind>(static_cast<uint16_t>(kind) - 4);
+}
+using PageState = std::atomic<uint16_t>;
+
+// A bitmap of `bits` bits in words of 32, with a summary level above each level until one word is
+// left: bit i of level k+1 says whether word i of level k is not zero.
+struct BitmapLayout {
+  int levels = 0;
+  uint64_t first_word[kMaxLevels] = {};
+};
+
+// Byte offsets and word indexes, computed from max_pages alone.
+struct Layout {
+  explicit Layout(uint64_t max_pages);
+
+  uint64_t intents;  // word indexes
+  uint64_t roots;
+  BitmapLayout sizes;
+  BitmapLayout starts;
+  uint64_t heads;
+  uint64_t ranges;
+  uint64_t word_count;
+
+  uint64_t processes_offset;  // bytes from the start of the control memfd
+  uint64_t operations_offset;
+  uint64_t words_offset;
+  uint64_t states_offset;
+  uint64_t locks_offset;  // bytes that are only ever locked
+  uint64_t total_bytes;
+};
+
+}  // namespace uarena
+
+#endif  // UARENA_PAGES_LAYOUT_H_

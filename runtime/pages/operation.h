@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Operations and processes: whose half-done work is whose.
+#ifndef UARENA_PAGES_OPERATION_H_
+#define UARENA_PAGES_OPERATION_H_
+
+#include <cstdint>
+
+#include "absl/status/statusor.h"
+#include "os/fd.h"
+#include "pages/control.h"
+
+namespace uarena {
+
+// This process's slot in an arena, held by an OFD lock that ends with the process.
+class Membership {
+ public:
+  // Takes a free slot, recovering dead ones if there is none. Errors: ResourceExhausted (1,024
+  // processes), Internal (/proc not mounted).
+  static absl::StatusOr<Membership> Join(const Control& control);
+
+  Membership() = default;
+  Membership(Membership&&) = default;
+  Membership& operator=(Membership&&) = default;
+
+  // Gives the slot back. Without it the slot is recovered later, as after a kill.
+  void Leave(const Control& control);
+  // In a forked child: forgets the parent's slot without giving it back.
+  void Abandon() { lock_fd_.reset(); }
+
+  uint32_t slot() const { return slot_; }
+
+ private:
+  UniqueFd lock_fd_;  // an open file description of its own; closing it ends the lock
+  uint32_t slot_ = 0;
+};
+
+// An operation record for the time of one call. Async-signal-safe.
+class Operation {
+ public:
+  Operation(const Control& control, uint32_t process_slot);
+  ~Operation();
+  Operation(const Operation&) = delete;
+  Operation& operator=(const Operation&) = delete;
+
+  // 0: all records are taken.
+  uint32_t index() const { return index_; }
+
+ private:
+  const Control& control_;
+  uint32_t index_ = 0;
+};
+
+// An operation's intent, as its holder reads and changes it outside transactions.
+struct Intent {
+  IntentKind kind = IntentKind::kNone;
+  uint32_t phase = 0;
+  uint64_t first = 0;
+  uint64_t count = 0;
+  uint64_t cursor = 0;
+};
+Intent LoadIntent(const Control& control, uint32_t operation);
+// Stores all of it; the kind last, so that a kill in between leaves the old kind or none.
+void StoreIntent(const Control& control, uint32_t operation, const Intent& intent);
+void StoreIntentKind(const Control& control, uint32_t operation, IntentKind kind, uint32_t phase);
+
+}  // namespace uarena
+
+#endif  // UARENA_PAGES_OPERATION_H_

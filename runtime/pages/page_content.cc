@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "pages/page_content.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "os/syscall.h"
+
+namespace uarena {
+
+bool PageHoldsData(int data_fd, const Geometry& geometry, uint64_t page) {
+  static constexpr uint8_t kZeros[1024] = {};
+  uint8_t buffer[sizeof(kZeros)];
+  const uint64_t start = page << geometry.page_shift;
+  for (uint64_t done = 0; done < geometry.page_size(); done += sizeof(buffer)) {
+    const int64_t bytes = sys::Pread(data_fd, buffer, sizeof(buffer), start + done);
+    // An unreadable page is somebody's for all we know.
+    if (bytes != static_cast<int64_t>(sizeof(buffer))) return true;
+    if (memcmp(buffer, kZeros, sizeof(buffer)) != 0) return true;
+  }
+  return false;
+}
+
+}  // namespace uarena

@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "pages/recovery.h"
+
+#include <algorithm>
+#include <cerrno>
+
+#include "os/failpoint.h"
+#include "os/fd.h"
+#include "os/syscall.h"
+#include "pages/operation.h"
+#include "pages/transaction.h"
+
+namespace uarena {
+namespace {
+
+uint32_t ProcessHigh(const Control& control) {
+  return std::min(control.header().process_high.load(std::memory_order_acquire), kMaxProcesses);
+}
+
+uint32_t OperationHigh(const Control& control) {
+  return std::min(control.header().operation_high.load(std::memory_order_acquire), kMaxOperations);
+}
+
+void RecoverOperation(const PageContext& context, uint32_t operation) {
+  const Control& control = *context.control;
+  // Its last transaction may be published and not yet applied.
+  HelpPending(control);
+  UARENA_FAILPOINT("recover.operation");
+  switch (LoadIntent(control, operation).kind) {
+    case IntentKind::kNone:
+      break;
+    case IntentKind::kAllocate:
+    case IntentKind::kReserve:
+      UndoClaim(context, operation);
+      break;
+    case IntentKind::kTouch:
+      FinishTouch(context, operation);
+      break;
+    case IntentKind::kFree:
+      FinishFree(context, operation);
+      break;
+    case IntentKind::kConvert:
+      FinishConvert(control, operation);
+      break;
+    default:
+      StoreIntentKind(control, operation, IntentKind::kNone, 0);
+  }
+  control.operation(operation).owner.store(0, std::memory_order_release);
+}
+
+bool HoldsOperation(const Control& control, uint32_t slot) {
+  for (uint32_t i = 1; i < OperationHigh(control); ++i) {
+    if (control.operation(i).owner.load(std::memory_order_acquire) == slot + 1) return true;
+  }
+  return false;
+}
+
+int Recover(const Control& control, const PageContext* context) {
+  int dead = 0;
+  for (uint32_t slot = 0; slot < ProcessHigh(control); ++slot) {
+    ProcessRecord& record = control.process(slot);
+    if (record.state.load(std::memory_order_acquire) == 0) continue;
+    // Asked first without a descriptor of our own: the common answer is "alive".
+    if (sys::ByteLocked(control.fd(), control.LockOffset(slot)) != 0) continue;
+    const UniqueFd lock(sys::Reopen(control.fd()));
+    if (!lock.valid()) return lock.get();
+    if (sys::LockByte(lock.get(), control.LockOffset(slot)) != 0) continue;
+    if (record.state.load(std::memory_order_acquire) == 0) continue;
+    if (context == nullptr && HoldsOperation(control, slot)) continue;
+    for (uint32_t i = 1; i < OperationHigh(control); ++i) {
+      if (control.operation(i).owner.load(std::memory_order_acquire) == slot + 1) {
+        RecoverOperation(*context, i);
+      }
+    }
+    record.state.store(0, std::memory_order_release);
+    ++dead;
+  }
+  return dead;
+}
+
+}  // namespace
+
+int RecoverDeadProcesses(const Control& control, const PageContext& context) {
+  return Recover(control, &context);
+}
+
+int RecoverDeadProcesses(const Control& control) { return Recover(control, nullptr); }
+
+uint32_t CountProcesses(const Control& control) {
+  uint32_t count = 0;
+  for (uint32_t slot = 0; slot < ProcessHigh(control); ++slot) {
+    if (control.process(slot).state.load(std::memory_order_acquire) != 0 &&
+        sys::ByteLocked(control.fd(), control.LockOffset(slot)) == 1) {
+      ++count;
+    }
+  }
+  return count;
+}
+
+}  // namespace uarena

@@ -1,0 +1,294 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "pages/steps.h"
+
+#include <algorithm>
+#include <cerrno>
+
+#include "os/failpoint.h"
+#include "pages/operation.h"
+#include "pages/page_content.h"
+
+namespace uarena {
+namespace {
+
+// One insert covers at most so many pages, so that an attempt that loses a race repeats little.
+constexpr uint64_t kInsertPages = 65'536;
+
+bool Swap(PageState& state, uint16_t expected, uint16_t wanted) {
+  return state.compare_exchange_strong(expected, wanted, std::memory_order_acq_rel);
+}
+
+// The end of the run of pages that `operation` drains and that starts at `first`; `first` if there is none.
+uint64_t DrainingRunEnd(const Control& control, uint32_t operation, uint64_t first, uint64_t end) {
+  uint64_t page = first;
+  while (page < end) {
+    const uint16_t state = control.state(page).load(std::memory_order_acquire);
+    if (!IsDraining(StateKind(state)) || StateOperation(state) != operation) break;
+    ++page;
+  }
+  return page;
+}
+
+// Calls visit(first, end) for every run of pages in the range that `operation` drains.
+template <typename Visit>
+void ForDrainingRuns(const Control& control, uint32_t operation, uint64_t first, uint64_t end,
+                     Visit visit) {
+  PageRange occupied;
+  while (NextOccupied(control, operation, first, end, &occupied)) {
+    uint64_t page = occupied.first;
+    while (page < occupied.end()) {
+      const uint64_t run_end =
+          DrainingRunEnd(control, operation, page, std::min(occupied.end(), page + kInsertPages));
+      if (run_end == page) {
+        ++page;
+      } else {
+        visit(page, run_end);
+        page = run_end;
+      }
+    }
+    first = occupied.end();
+  }
+}
+
+// Inserts the run into the free ranges, as far as it is still the operation's.
+void InsertRun(const Control& control, uint32_t operation, uint64_t first, uint64_t end) {
+  while (first < end) {
+    uint64_t run_end = first;
+    const int result = RunTransaction(control, operation, [&](Transaction& transaction) {
+      // Looked at within the attempt: a toucher that takes a page over commits a transaction after it
+      // has changed the state, so an attempt that has not seen the change does not commit.
+      run_end = DrainingRunEnd(control, operation, first, end);
+      if (run_end == first) return -ENOENT;
+      int64_t counts[3] = {};
+      for (uint64_t page = first; page < run_end; ++page) {
+        const PageKind kind = StateKind(control.state(page).load(std::memory_order_relaxed));
+        if (!IsDraining(kind)) return -EAGAIN;  // taken over just now; the run ends earlier
+        ++counts[static_cast<int>(DrainedFrom(kind)) - static_cast<int>(PageKind::kAllocated)];
+      }
+      FreeRanges(transaction).Give(first, run_end - first);
+      transaction.Add(kWordFree, static_cast<int64_t>(run_end - first));
+      transaction.Add(kWordAllocated, -counts[0]);
+      transaction.Add(kWordReserved, -counts[1]);
+      transaction.Add(kWordAhead, -counts[2]);
+      transaction.Write(control.IntentIndex(operation, kIntentCursor),
+                        static_cast<uint32_t>(run_end));
+      return 0;
+    });
+    if (result == -EAGAIN) continue;
+    if (result == -ENOENT) {  // taken over; go on behind it
+      ++first;
+      continue;
+    }
+    if (result != 0) return;
+    UARENA_FAILPOINT("free.inserted");
+    // The states mean nothing now; but the tag must not outlive the operation, whose number will be used again.
+    for (uint64_t page = first; page < run_end; ++page) {
+      PageState& state = control.state(page);
+      const uint16_t seen = state.load(std::memory_order_relaxed);
+      if (IsDraining(StateKind(seen)) && StateOperation(seen) == operation) {
+        Swap(state, seen, PackState(PageKind::kFree));
+      }
+    }
+    first = run_end;
+  }
+}
+
+}  // namespace
+
+int ClaimInTransaction(Transaction& transaction, const PageRange& from, uint64_t first,
+                       uint64_t count, const ClaimCounts& counts, IntentKind kind) {
+  const Control& control = transaction.control();
+  const uint32_t operation = transaction.operation();
+  const uint64_t quota = control.description().quota_pages;
+  if (quota != 0 && transaction.Read(kWordAllocated) + counts.allocated > quota) return -EDQUOT;
+  FreeRanges(transaction).Take(from, first, count);
+  transaction.Add(kWordFree, -static_cast<int64_t>(count));
+  if (counts.allocated != 0) transaction.Add(kWordAllocated, static_cast<int64_t>(counts.allocated));
+  if (counts.reserved != 0) transaction.Add(kWordReserved, static_cast<int64_t>(counts.reserved));
+  if (counts.ahead != 0) transaction.Add(kWordAhead, static_cast<int64_t>(counts.ahead));
+  transaction.Write(control.IntentIndex(operation, kIntentFirst), static_cast<uint32_t>(first));
+  transaction.Write(control.IntentIndex(operation, kIntentCount), static_cast<uint32_t>(count));
+  transaction.Write(
+      control.IntentIndex(operation, kIntentCursor),
+      static_cast<uint32_t>(kind == IntentKind::kTouch ? counts.allocated : first));
+  transaction.Write(control.IntentIndex(operation, kIntentKind), PackIntent(kind, 0));
+  return 0;
+}
+
+void TagClaim(const Control& control, uint32_t operation, IntentKind kind, uint64_t first,
+              uint64_t count) {
+  UARENA_FAILPOINT("claim.untagged");
+  const uint16_t tag = PackState(PageKind::kClaimed, operation);
+  for (uint64_t page = first; page < first + count; ++page) {
+    control.state(page).store(tag, std::memory_order_relaxed);
+  }
+  StoreIntentKind(control, operation, kind, 1);
+  UARENA_FAILPOINT("claim.tagged");
+}
+
+void FillStates(const Control& control, uint64_t first, uint64_t count, PageKind kind) {
+  const uint16_t state = PackState(kind);
+  for (uint64_t page = first; page < first + count; ++page) {
+    control.state(page).store(state, std::memory_order_release);
+  }
+}
+
+void UndoClaim(const PageContext& context, uint32_t operation) {
+  const Control& control = *context.control;
+  const Intent intent = LoadIntent(control, operation);
+  const PageKind kind =
+      intent.kind == IntentKind::kReserve ? PageKind::kReserved : PageKind::kAllocated;
+  if (intent.phase == 0) TagClaim(control, operation, intent.kind, intent.first, intent.count);
+  const uint16_t tag = PackState(PageKind::kClaimed, operation);
+  for (uint64_t page = intent.first; page < intent.first + intent.count; ++page) {
+    PageState& state = control.state(page);
+    const uint16_t seen = state.load(std::memory_order_acquire);
+    if (seen != tag && seen != PackState(kind)) continue;
+    // Reserving touches no memory: what is there was put there by a toucher, and freeing the page
+    // without punching it keeps that (a free page with data is a touched page).
+    if (kind == PageKind::kAllocated &&
+        PageHoldsData(context.data_fd, control.description().geometry, page)) {
+      Swap(state, seen, PackState(kind));
+    } else {
+      Swap(state, seen, PackState(DrainingOf(kind), operation));
+    }
+  }
+  UARENA_FAILPOINT("undo.draining");
+  StoreIntentKind(control, operation, IntentKind::kFree, kind == PageKind::kReserved ? 1 : 0);
+  FinishFree(context, operation);
+}
+
+void FinishTouch(const PageContext& context, uint32_t operation) {
+  const Control& control = *context.control;
+  const Intent intent = LoadIntent(control, operation);
+  if (intent.phase == 0) TagClaim(control, operation, intent.kind, intent.first, intent.count);
+  const uint16_t tag = PackState(PageKind::kClaimed, operation);
+  for (uint64_t page = intent.first; page < intent.first + intent.count; ++page) {
+    PageState& state = control.state(page);
+    const uint16_t seen = state.load(std::memory_order_relaxed);
+    if (seen == tag) {
+      const bool touched = page - intent.first < intent.cursor;
+      Swap(state, seen, PackState(touched ? PageKind::kAllocated : PageKind::kAhead));
+    } else if (IsDraining(StateKind(seen)) && StateOperation(seen) == operation) {
+      Swap(state, seen, PackState(DrainedFrom(StateKind(seen))));
+    }
+  }
+  StoreIntentKind(control, operation, IntentKind::kNone, 0);
+}
+
+int FinishFree(const PageContext& context, uint32_t operation) {
+  const Control& control = *context.control;
+  const Intent intent = LoadIntent(control, operation);
+  const uint64_t end = intent.first + intent.count;
+  int error = 0;
+  if (intent.phase == 0) {
+    ForDrainingRuns(control, operation, intent.first, end, [&](uint64_t first, uint64_t run_end) {
+      UARENA_FAILPOINT("free.draining");
+      const int result = context.mapper.Zap(first, run_end - first);
+      if (result == 0) return;
+      error = result;
+      for (uint64_t page = first; page < run_end; ++page) {
+        PageState& state = control.state(page);
+        const uint16_t seen = state.load(std::memory_order_acquire);
+        if (IsDraining(StateKind(seen)) && StateOperation(seen) == operation) {
+          Swap(state, seen, PackState(DrainedFrom(StateKind(seen))));
+        }
+      }
+    });
+    StoreIntentKind(control, operation, IntentKind::kFree, 1);
+    UARENA_FAILPOINT("free.punched");
+  }
+  const uint64_t cursor = std::clamp(intent.cursor, intent.first, end);
+  // Whoever stopped here may have inserted a run without taking its tags off.
+  for (uint64_t page = std::max(intent.first, cursor - std::min(cursor, kInsertPages));
+       page < cursor; ++page) {
+    PageState& state = control.state(page);
+    const uint16_t seen = state.load(std::memory_order_relaxed);
+    if (IsDraining(StateKind(seen)) && StateOperation(seen) == operation) {
+      Swap(state, seen, PackState(PageKind::kFree));
+    }
+  }
+  ForDrainingRuns(control, operation, cursor, end, [&](uint64_t first, uint64_t run_end) {
+    InsertRun(control, operation, first, run_end);
+  });
+  StoreIntentKind(control, operation, IntentKind::kNone, 0);
+  return error;
+}
+
+int Convert(const Control& control, uint32_t operation, uint64_t page, uint16_t seen) {
+  StoreIntent(control, operation, {IntentKind::kConvert, 0, page, 1, seen});
+  if (!Swap(control.state(page), seen, PackState(PageKind::kClaimed, operation))) {
+    StoreIntentKind(control, operation, IntentKind::kNone, 0);
+    return -EAGAIN;
+  }
+  UARENA_FAILPOINT("convert.swapped");
+  return FinishConvert(control, operation);
+}
+
+int FinishConvert(const Control& control, uint32_t operation) {
+  const Intent intent = LoadIntent(control, operation);
+  const uint64_t page = intent.first;
+  const auto seen = static_cast<uint16_t>(intent.cursor);
+  const uint16_t tag = PackState(PageKind::kClaimed, operation);
+  int result = -EAGAIN;
+  if (intent.count == 1 && control.state(page).load(std::memory_order_acquire) == tag) {
+    result = 0;
+    if (intent.phase == 0) {
+      result = RunTransaction(control, operation, [&](Transaction& transaction) {
+        PageKind from = StateKind(seen);
+        if (IsDraining(from)) {
+          // Only a page that its freer has not inserted yet can be taken over from it.
+          const uint32_t freer = StateOperation(seen);
+          auto read = [&](IntentWord word) {
+            return transaction.Read(control.IntentIndex(freer, word));
+          };
+          const uint64_t first = read(kIntentFirst);
+          const bool pending = KindOf(read(kIntentKind)) == IntentKind::kFree && page >= first &&
+                               page < first + read(kIntentCount) && page >= read(kIntentCursor);
+          if (!pending) {
+            FreeRanges ranges(transaction);
+            const std::optional<PageRange> range = ranges.Containing(page);
+            // Claimed by a third party that has not tagged it yet: its page, not ours.
+            if (!range.has_value()) return -ESTALE;
+            ranges.Take(*range, page, 1);
+            transaction.Add(kWordFree, -1);
+            transaction.Add(kWordAllocated, 1);
+          }
+          from = pending ? DrainedFrom(from) : PageKind::kAllocated;
+        }
+        if (from == PageKind::kReserved || from == PageKind::kAhead) {
+          transaction.Add(from == PageKind::kReserved ? kWordReserved : kWordAhead, -1);
+          transaction.Add(kWordAllocated, 1);
+        }
+        transaction.Write(control.IntentIndex(operation, kIntentKind),
+                          PackIntent(IntentKind::kConvert, 1));
+        return 0;
+      });
+    }
+    Swap(control.state(page), tag,
+         PackState(result == 0 ? PageKind::kAllocated : PageKind::kFree));
+    if (result != 0) result = -EAGAIN;
+  }
+  StoreIntentKind(control, operation, IntentKind::kNone, 0);
+  return result;
+}
+
+bool NextOccupied(const Control& control, uint32_t operation, uint64_t from, uint64_t end,
+                  PageRange* run) {
+  const int result = RunTransaction(control, operation, [&](Transaction& transaction) {
+    FreeRanges ranges(transaction);
+    uint64_t first = from;
+    while (first < end) {
+      const std::optional<PageRange> range = ranges.Containing(first);
+      if (!range.has_value()) break;
+      first = range->end();
+    }
+    if (first >= end) return -ENOENT;
+    const std::optional<PageRange> next = ranges.NextFrom(first);
+    *run = {first, (next.has_value() ? std::min(next->first, end) : end) - first};
+    return -EALREADY;  // found; nothing to commit
+  });
+  return result == -EALREADY;
+}
+
+}  // namespace uarena

@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The steps that page operations are made of. The allocator takes them in order; recovery continues
+// where a dead process stopped, under the same operation record, with the same steps. So every
+// step can be repeated from its beginning.
+//
+// Invariant: between the transaction that writes an operation's intent and the store that clears it,
+// the intent and the page states tagged with the operation say everything about what is half done.
+//
+// All return 0 or -errno and are async-signal-safe.
+#ifndef UARENA_PAGES_STEPS_H_
+#define UARENA_PAGES_STEPS_H_
+
+#include <cstdint>
+
+#include "memory/mapper.h"
+#include "pages/control.h"
+#include "pages/free_ranges.h"
+
+namespace uarena {
+
+// What the steps work on: one arena as one process sees it.
+struct PageContext {
+  const Control* control = nullptr;
+  Mapper mapper;
+  int data_fd = -1;
+};
+
+// How a claimed range is counted from the moment it is claimed.
+struct ClaimCounts {
+  uint64_t allocated = 0;
+  uint64_t reserved = 0;
+  uint64_t ahead = 0;
+};
+
+// Inside a transaction: takes [first, first + count) out of `from`, counts it, and writes the
+// operation's intent; a touch notes in its cursor how many pages, from the first on, were touched.
+// -EDQUOT when the arena's quota does not allow it.
+int ClaimInTransaction(Transaction& transaction, const PageRange& from, uint64_t first,
+                       uint64_t count, const ClaimCounts& counts, IntentKind kind);
+
+// Tags the claimed range, which is the operation's alone, and notes that it is tagged (phase 1).
+void TagClaim(const Control& control, uint32_t operation, IntentKind kind, uint64_t first,
+              uint64_t count);
+
+// Gives tagged or claimed pages their final kind.
+void FillStates(const Control& control, uint64_t first, uint64_t count, PageKind kind);
+
+// Turns an allocation or reservation that did not end into a freeing of its pages. Pages that
+// somebody has written to meanwhile stay allocated.
+void UndoClaim(const PageContext& context, uint32_t operation);
+
+// Ends a touch: pages still tagged become what a touch makes of them.
+void FinishTouch(const PageContext& context, uint32_t operation);
+
+// Ends a freeing: punches (phase 0), inserts from the cursor on, clears. An error of the punching
+// leaves those pages as they were before.
+int FinishFree(const PageContext& context, uint32_t operation);
+
+// Makes one occupied page ALLOCATED. `seen` is its state, of kind reserved, ahead or draining.
+// -EAGAIN: the state has changed; look again.
+int Convert(const Control& control, uint32_t operation, uint64_t page, uint16_t seen);
+int FinishConvert(const Control& control, uint32_t operation);
+
+// The first run of pages in [from, end) that no free range contains. False: none.
+bool NextOccupied(const Control& control, uint32_t operation, uint64_t from, uint64_t end,
+                  PageRange* run);
+
+}  // namespace uarena
+
+#endif  // UARENA_PAGES_STEPS_H_
