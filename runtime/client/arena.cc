@@ -196,12 +196,7 @@ absl::Status Arena::FreePages(void* addr, uint64_t count) {
   if (count == 0) return absl::InvalidArgumentError("count is 0; at least 1 page is needed");
   if (!geometry.Contains(Address(addr))) return NotInside("addr", addr, geometry);
   const uint64_t first = geometry.PageOf(Address(addr));
-  const uint64_t clipped = std::min(count, geometry.max_pages - first);
-  int error = impl_->allocator().Free(first, clipped);
-  if (error == -EALREADY || impl_->mode() == FaultMode::kKernel) {
-    const int unseen = impl_->allocator().FreeUnseen(first, clipped);
-    if (unseen != -EALREADY) error = unseen;
-  }
+  const int error = impl_->allocator().Free(first, std::min(count, geometry.max_pages - first));
   if (error == 0) return absl::OkStatus();
   return PageStatus(error, absl::StrFormat("FreePages(%p, %d)", addr, count), impl_->control());
 }

@@ -152,6 +152,7 @@ absl::Status ArenaImpl::Start(FaultMode wanted) {
       break;
     case FaultMode::kAuto:
     case FaultMode::kKernel:
+      control_.header().free_pages_hold_memory.store(1);
       break;
   }
   if (!status.ok()) membership_.Leave(control_);

@@ -121,11 +121,13 @@ int Allocator::ReserveOnce(uint64_t first, uint64_t count) {
 }
 
 int Allocator::Reserve(uint64_t first, uint64_t count) {
+  if (const int error = AdoptTouched(first, count); error != 0) return error;
   return WithRoom(first, count, [&] { return ReserveOnce(first, count); });
 }
 
 int Allocator::Free(uint64_t first, uint64_t count) {
   const Control& control = *context_.control;
+  if (const int error = AdoptTouched(first, count); error != 0) return error;
   const Operation operation(control, slot_);
   if (operation.index() == 0) return -EUSERS;
   const uint64_t end = first + count;
@@ -150,40 +152,32 @@ int Allocator::Free(uint64_t first, uint64_t count) {
   return -EALREADY;
 }
 
-int Allocator::FreeUnseen(uint64_t first, uint64_t count) {
+int Allocator::AdoptTouched(uint64_t first, uint64_t count) {
   const Control& control = *context_.control;
-  const uint32_t shift = control.description().geometry.page_shift;
+  if (control.header().free_pages_hold_memory.load(std::memory_order_acquire) == 0) return 0;
+  const Geometry& geometry = control.description().geometry;
   const Operation operation(control, slot_);
   if (operation.index() == 0) return -EUSERS;
   const uint64_t end = first + count;
-  int freed = -EALREADY;
   while (first < end) {
-    const int64_t data = sys::SeekData(context_.data_fd, first << shift);
+    const int64_t data = sys::SeekData(context_.data_fd, first << geometry.page_shift);
     if (data < 0) break;
-    const uint64_t page = static_cast<uint64_t>(data) >> shift;
+    const uint64_t page = static_cast<uint64_t>(data) >> geometry.page_shift;
     if (page >= end) break;
-    const int64_t hole = sys::SeekHole(context_.data_fd, page << shift);
-    const uint64_t run_end =
-        hole < 0 ? end : std::min(end, static_cast<uint64_t>(hole) >> shift);
     first = page + 1;
-    uint64_t taken = 0;
+    if (!PageHoldsData(context_.data_fd, geometry, page)) continue;
     const int claimed = RunTransaction(control, operation.index(), [&](Transaction& transaction) {
       const std::optional<PageRange> range = FreeRanges(transaction).Containing(page);
       if (!range.has_value()) return -ENOENT;
-      taken = std::min(range->end(), run_end) - page;
-      return ClaimInTransaction(transaction, *range, page, taken, {.reserved = taken},
-                                IntentKind::kReserve);
+      return ClaimInTransaction(transaction, *range, page, 1, {.allocated = 1},
+                                IntentKind::kTouch);
     });
+    if (claimed == -EUCLEAN) return claimed;
     if (claimed != 0) continue;
-    for (uint64_t i = 0; i < taken; ++i) {
-      control.state(page + i).store(PackState(PageKind::kDrainingReserved, operation.index()),
-                                    std::memory_order_release);
-    }
-    StoreIntentKind(control, operation.index(), IntentKind::kFree, 0);
-    freed = FinishFree(context_, operation.index());
-    first = page + taken;
+    TagClaim(control, operation.index(), IntentKind::kTouch, page, 1);
+    FinishTouch(context_, operation.index());
   }
-  return freed;
+  return 0;
 }
 
 int Allocator::TouchFree(uint32_t operation, uint64_t page, uint64_t touched, uint64_t window,
@@ -200,19 +194,22 @@ int Allocator::TouchFree(uint32_t operation, uint64_t page, uint64_t touched, ui
   });
   if (claimed != 0) return claimed;
   TagClaim(control, operation, IntentKind::kTouch, page, count);
-  const MapResult result = context_.mapper.Map(page, count, nullptr, control.description().numa_node);
+  // The states are final before the toucher can run on: it may free the page at once.
+  FinishTouch(context_, operation);
+  const MapResult result =
+      context_.mapper.Map(page, count, nullptr, control.description().numa_node);
   UARENA_FAILPOINT("touch.mapped");
   *mapped = result.done;
-  if (result.error == 0 || result.done >= touched) {
-    FinishTouch(context_, operation);
-    return 0;
-  }
-  // Out of memory. Nobody has been told of the range; what did get mapped is free, and zero.
+  if (result.error == 0 || result.done >= touched) return 0;
+  // Out of memory: nobody has been told of the range. What did get mapped is free, and zero.
+  StoreIntent(control, operation, {IntentKind::kFree, 1, page, count, page});
+  control.header().free_pages_hold_memory.store(1);
   for (uint64_t i = 0; i < count; ++i) {
-    const PageKind kind = i < touched ? PageKind::kDrainingAllocated : PageKind::kDrainingAhead;
-    control.state(page + i).store(PackState(kind, operation), std::memory_order_release);
+    const PageKind kind = i < touched ? PageKind::kAllocated : PageKind::kAhead;
+    uint16_t expected = PackState(kind);
+    control.state(page + i).compare_exchange_strong(expected,
+                                                    PackState(DrainingOf(kind), operation));
   }
-  StoreIntentKind(control, operation, IntentKind::kFree, 1);
   FinishFree(context_, operation);
   return result.error;
 }
@@ -280,11 +277,13 @@ int Allocator::Settle(uint64_t first, uint64_t count, bool release) {
   const Control& control = *context_.control;
   const Geometry& geometry = control.description().geometry;
   const uint64_t end = first + count;
+  if (const int error = AdoptTouched(first, count); error != 0) return error;
   const Operation operation(control, slot_);
   const Operation converting(control, slot_);
   if (operation.index() == 0 || converting.index() == 0) return -EUSERS;
   // Phase 1: nothing to punch. A page that is written to right now keeps what is written.
   StoreIntent(control, operation.index(), {IntentKind::kFree, 1, first, count, first});
+  if (release) control.header().free_pages_hold_memory.store(1);
   PageRange occupied;
   bool drained = false;
   for (uint64_t at = first; NextOccupied(control, operation.index(), at, end, &occupied);

@@ -31,10 +31,6 @@ class Allocator {
   // Frees what is allocated, reserved or ahead in the range.
   int Free(uint64_t first, uint64_t count);
 
-  // Empties free pages of the range that hold memory all the same: those that were touched without anybody
-  // being told, as in kernel mode. -EALREADY if there are none.
-  int FreeUnseen(uint64_t first, uint64_t count);
-
   int Reserve(uint64_t first, uint64_t count);
 
   // Resolves a touch of the `touched` pages from `page` on: makes as many pages from there resident and
@@ -45,8 +41,11 @@ class Allocator {
   // Makes the whole range allocated, resident and mapped.
   int Populate(uint64_t first, uint64_t count);
 
+  // Makes free pages of the range that hold data ALLOCATED: somebody has touched them unseen.
+  int AdoptTouched(uint64_t first, uint64_t count);
+
   // Looks into the AHEAD pages of the range: those that hold data become ALLOCATED; the others stay, or
-  // with `release` become free.
+  // with `release` become free. Adopts touched free pages too.
   int Settle(uint64_t first, uint64_t count, bool release);
 
   const PageContext& context() const { return context_; }

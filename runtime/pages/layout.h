@@ -54,6 +54,9 @@ struct alignas(64) ControlHeader {
   // Records from here on have never been used; keeps scans short.
   std::atomic<uint32_t> process_high;
   std::atomic<uint32_t> operation_high;
+  // Not 0 once a free page may hold memory: one that was populated ahead and given back, or any
+  // page if some process has no userfaultfd. Such pages can be touched without anybody being told.
+  std::atomic<uint32_t> free_pages_hold_memory;
   // The newest transaction: number << 13 | pending << 12 | operation.
   alignas(64) std::atomic<uint64_t> head;
 };

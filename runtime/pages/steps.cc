@@ -154,6 +154,7 @@ void UndoClaim(const PageContext& context, uint32_t operation) {
     }
   }
   UARENA_FAILPOINT("undo.draining");
+  if (kind == PageKind::kReserved) control.header().free_pages_hold_memory.store(1);
   StoreIntentKind(control, operation, IntentKind::kFree, kind == PageKind::kReserved ? 1 : 0);
   FinishFree(context, operation);
 }

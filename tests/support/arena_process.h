@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What tests with several processes share.
+#ifndef UARENA_TESTS_SUPPORT_ARENA_PROCESS_H_
+#define UARENA_TESTS_SUPPORT_ARENA_PROCESS_H_
+
+#include <signal.h>
+#include <spawn.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <new>
+#include <string>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "gtest/gtest.h"
+
+extern char** environ;
+
+namespace uarena::testing {
+
+// An object that forked children share, zero-initialised.
+template <typename T>
+class Shared {
+ public:
+  Shared()
+      : object_(new (mmap(nullptr, sizeof(T), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
+                          -1, 0)) T()) {}
+  ~Shared() { munmap(object_, sizeof(T)); }
+  Shared(const Shared&) = delete;
+  Shared& operator=(const Shared&) = delete;
+  T* operator->() const { return object_; }
+  T& operator*() const { return *object_; }
+
+ private:
+  T* const object_;
+};
+
+// Runs `body` in a child, which exits with what it returns.
+template <typename Body>
+pid_t Fork(Body body) {
+  fflush(nullptr);
+  const pid_t pid = fork();
+  if (pid == 0) {
+    const int status = body();
+    fflush(nullptr);
+    _exit(status);
+  }
+  return pid;
+}
+
+// Waits for a child. Its exit status, or 1000 + the signal that killed it.
+inline int Wait(pid_t pid) {
+  int status = 0;
+  if (waitpid(pid, &status, 0) != pid) return -1;
+  return WIFSIGNALED(status) ? 1000 + WTERMSIG(status) : WEXITSTATUS(status);
+}
+
+// A daemon of the test's own, listening in a directory of its own.
+class TestDaemon {
+ public:
+  TestDaemon() {
+    char directory[] = "/tmp/uarena-test-XXXXXX";
+    directory_ = mkdtemp(directory);
+    Start();
+  }
+  ~TestDaemon() {
+    if (pid_ > 0) Stop();
+    unlink((socket() + ".lock").c_str());
+    unlink(socket().c_str());
+    rmdir(directory_.c_str());
+  }
+
+  void Start() {
+    const std::string flag = "--socket=" + socket();
+    char* const arguments[] = {const_cast<char*>("uarenad"), const_cast<char*>(flag.c_str()),
+                               nullptr};
+    ASSERT_EQ(posix_spawn(&pid_, UARENAD_PATH, nullptr, nullptr, arguments, environ), 0);
+    for (int i = 0; i < 1000 && access(socket().c_str(), F_OK) != 0; ++i) usleep(10'000);
+    // The socket is there from bind on; listening follows at once.
+    usleep(10'000);
+  }
+  // The daemon's exit status after SIGTERM.
+  int Stop() { return Kill(SIGTERM); }
+  int Kill(int signal) {
+    kill(pid_, signal);
+    return Wait(std::exchange(pid_, -1));
+  }
+
+  std::string socket() const { return directory_ + "/uarenad.sock"; }
+  pid_t pid() const { return pid_; }
+
+ private:
+  std::string directory_;
+  pid_t pid_ = -1;
+};
+
+}  // namespace uarena::testing
+
+#endif  // UARENA_TESTS_SUPPORT_ARENA_PROCESS_H_
