@@ -154,7 +154,10 @@ int Allocator::Free(uint64_t first, uint64_t count) {
 
 int Allocator::AdoptTouched(uint64_t first, uint64_t count) {
   const Control& control = *context_.control;
-  if (control.header().free_pages_hold_memory.load(std::memory_order_acquire) == 0) return 0;
+  if (control.header().touches_in_flight.load() == 0 &&
+      control.header().free_pages_hold_memory.load() == 0) {
+    return 0;
+  }
   const Geometry& geometry = control.description().geometry;
   const Operation operation(control, slot_);
   if (operation.index() == 0) return -EUSERS;
@@ -200,7 +203,16 @@ int Allocator::TouchFree(uint32_t operation, uint64_t page, uint64_t touched, ui
       context_.mapper.Map(page, count, nullptr, control.description().numa_node);
   UARENA_FAILPOINT("touch.mapped");
   *mapped = result.done;
-  if (result.error == 0 || result.done >= touched) return 0;
+  if (result.error == 0 || result.done >= touched) {
+    for (uint64_t i = 0; i < result.done; ++i) {
+      const PageKind kind = StateKind(control.state(page + i).load(std::memory_order_acquire));
+      if (kind == PageKind::kAllocated || kind == PageKind::kAhead) continue;
+      // Freed before it was mapped; now it may be free and hold memory.
+      control.header().free_pages_hold_memory.store(1);
+      if (i < touched) return -EAGAIN;
+    }
+    return 0;
+  }
   // Out of memory: nobody has been told of the range. What did get mapped is free, and zero.
   StoreIntent(control, operation, {IntentKind::kFree, 1, page, count, page});
   control.header().free_pages_hold_memory.store(1);
@@ -215,6 +227,14 @@ int Allocator::TouchFree(uint32_t operation, uint64_t page, uint64_t touched, ui
 }
 
 int Allocator::Touch(uint64_t page, uint64_t touched, uint64_t window, uint64_t* mapped) {
+  std::atomic<uint32_t>& in_flight = context_.control->header().touches_in_flight;
+  in_flight.fetch_add(1);
+  const int result = TouchCounted(page, touched, window, mapped);
+  in_flight.fetch_sub(1);
+  return result;
+}
+
+int Allocator::TouchCounted(uint64_t page, uint64_t touched, uint64_t window, uint64_t* mapped) {
   const Control& control = *context_.control;
   const bool segv = control.description().segv_on_fault;
   const Operation operation(control, slot_);
@@ -222,6 +242,7 @@ int Allocator::Touch(uint64_t page, uint64_t touched, uint64_t window, uint64_t*
   for (int tries = 0;; ++tries) {
     if (!segv) {
       const int result = TouchFree(operation.index(), page, touched, window, mapped);
+      if (result == -EAGAIN) continue;
       if (result != -ENOENT) return result;
     }
     const uint16_t seen = control.state(page).load(std::memory_order_acquire);

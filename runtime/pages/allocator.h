@@ -53,6 +53,7 @@ class Allocator {
  private:
   int AllocateOnce(std::optional<uint64_t> at, uint64_t count, int node, uint64_t* first);
   int ReserveOnce(uint64_t first, uint64_t count);
+  int TouchCounted(uint64_t page, uint64_t touched, uint64_t window, uint64_t* mapped);
   int TouchFree(uint32_t operation, uint64_t page, uint64_t touched, uint64_t window,
                 uint64_t* mapped);
   template <typename Try>

@@ -57,6 +57,9 @@ struct alignas(64) ControlHeader {
   // Not 0 once a free page may hold memory: one that was populated ahead and given back, or any
   // page if some process has no userfaultfd. Such pages can be touched without anybody being told.
   std::atomic<uint32_t> free_pages_hold_memory;
+  // Touches being resolved. Until one is done, a page that it maps may be freed by somebody else first, and then
+  // be such a page. A toucher that was killed stays counted, which costs time and nothing else.
+  std::atomic<uint32_t> touches_in_flight;
   // The newest transaction: number << 13 | pending << 12 | operation.
   alignas(64) std::atomic<uint64_t> head;
 };

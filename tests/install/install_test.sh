@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 #
-# install_test.sh cmake|pkgconfig CONSUMER_DIR. From the environment: CMAKE, BUILD (what to install), CC,
-# CXX, PKG_CONFIG, VERSION.
+# install_test.sh cmake|pkgconfig CONSUMER_DIR. From the environment: BUILD (what to install), VERSION,
+# and the tools: CMAKE, CMAKE_GENERATOR, PKG_CONFIG, CC, CXX.
 set -euo pipefail
 how=$1 consumer=$2
 
