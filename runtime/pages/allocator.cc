@@ -121,13 +121,14 @@ int Allocator::ReserveOnce(uint64_t first, uint64_t count) {
 }
 
 int Allocator::Reserve(uint64_t first, uint64_t count) {
-  if (const int error = AdoptTouched(first, count); error != 0) return error;
+  if (const int error = AdoptTouched(first, count, false); error != 0) return error;
   return WithRoom(first, count, [&] { return ReserveOnce(first, count); });
 }
 
 int Allocator::Free(uint64_t first, uint64_t count) {
   const Control& control = *context_.control;
-  if (const int error = AdoptTouched(first, count); error != 0) return error;
+  // Those that hold nothing as well: to free is to give the memory back.
+  if (const int error = AdoptTouched(first, count, true); error != 0) return error;
   const Operation operation(control, slot_);
   if (operation.index() == 0) return -EUSERS;
   const uint64_t end = first + count;
@@ -152,7 +153,7 @@ int Allocator::Free(uint64_t first, uint64_t count) {
   return -EALREADY;
 }
 
-int Allocator::AdoptTouched(uint64_t first, uint64_t count) {
+int Allocator::AdoptTouched(uint64_t first, uint64_t count, bool zero_too) {
   const Control& control = *context_.control;
   if (control.header().touches_in_flight.load() == 0 &&
       control.header().free_pages_hold_memory.load() == 0) {
@@ -168,7 +169,7 @@ int Allocator::AdoptTouched(uint64_t first, uint64_t count) {
     const uint64_t page = static_cast<uint64_t>(data) >> geometry.page_shift;
     if (page >= end) break;
     first = page + 1;
-    if (!PageHoldsData(context_.data_fd, geometry, page)) continue;
+    if (!zero_too && !PageHoldsData(context_.data_fd, geometry, page)) continue;
     const int claimed = RunTransaction(control, operation.index(), [&](Transaction& transaction) {
       const std::optional<PageRange> range = FreeRanges(transaction).Containing(page);
       if (!range.has_value()) return -ENOENT;
@@ -298,7 +299,7 @@ int Allocator::Settle(uint64_t first, uint64_t count, bool release) {
   const Control& control = *context_.control;
   const Geometry& geometry = control.description().geometry;
   const uint64_t end = first + count;
-  if (const int error = AdoptTouched(first, count); error != 0) return error;
+  if (const int error = AdoptTouched(first, count, false); error != 0) return error;
   const Operation operation(control, slot_);
   const Operation converting(control, slot_);
   if (operation.index() == 0 || converting.index() == 0) return -EUSERS;

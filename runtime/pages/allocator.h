@@ -41,8 +41,9 @@ class Allocator {
   // Makes the whole range allocated, resident and mapped.
   int Populate(uint64_t first, uint64_t count);
 
-  // Makes free pages of the range that hold data ALLOCATED: somebody has touched them unseen.
-  int AdoptTouched(uint64_t first, uint64_t count);
+  // Makes free pages of the range that hold data ALLOCATED: somebody has touched them unseen. With
+  // `zero_too`, every free page that holds memory.
+  int AdoptTouched(uint64_t first, uint64_t count, bool zero_too);
 
   // Looks into the AHEAD pages of the range: those that hold data become ALLOCATED; the others stay, or
   // with `release` become free. Adopts touched free pages too.
