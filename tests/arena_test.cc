@@ -25,9 +25,9 @@ namespace {
 
 using testing::EmbeddedModes;
 using testing::Fork;
+using ::testing::HasSubstr;
 using testing::ModeName;
 using testing::Wait;
-using ::testing::HasSubstr;
 
 Arena Make(uint64_t max_pages, FaultMode mode = FaultMode::kAuto) {
   ArenaOptions options;
@@ -139,7 +139,8 @@ TEST_P(ArenaTest, Threads) {
   for (int id = 0; id < 8; ++id) {
     // All touch all pages; each page is written by all.
     threads.emplace_back([&, id] {
-      for (uint64_t page = 0; page < 8192; ++page) Page(arena, page)[id] = static_cast<char>(id + 1);
+      for (uint64_t page = 0; page < 8192; ++page)
+        Page(arena, page)[id] = static_cast<char>(id + 1);
     });
   }
   for (std::thread& thread : threads) thread.join();
@@ -162,7 +163,8 @@ TEST_P(ArenaTest, RootsAndOffsets) {
   EXPECT_TRUE(arena.SetRoot("a", nullptr).ok());
   EXPECT_TRUE(absl::IsNotFound(arena.SetRoot("a", nullptr)));
   EXPECT_TRUE(absl::IsNotFound(arena.Root("a").status()));
-  for (int i = 0; i < 1023; ++i) ASSERT_TRUE(arena.SetRoot(absl::StrCat("r", i), Page(arena, 1)).ok());
+  for (int i = 0; i < 1023; ++i)
+    ASSERT_TRUE(arena.SetRoot(absl::StrCat("r", i), Page(arena, 1)).ok());
   EXPECT_TRUE(absl::IsResourceExhausted(arena.SetRoot("one more", Page(arena, 1))) ||
               absl::IsInvalidArgument(arena.SetRoot("one more", Page(arena, 1))));
   EXPECT_TRUE(absl::IsResourceExhausted(arena.SetRoot("one-more", Page(arena, 1))));
@@ -252,7 +254,8 @@ TEST(ArenaOptionsTest, BadOptionsAreNamed) {
     return options;
   };
   const Case cases[] = {
-      {with([](auto& o) { o.max_pages = 0; }), absl::StatusCode::kInvalidArgument, "max_pages is 0"},
+      {with([](auto& o) { o.max_pages = 0; }), absl::StatusCode::kInvalidArgument,
+       "max_pages is 0"},
       {with([](auto& o) { o.max_pages = uint64_t{1} << 50; }), absl::StatusCode::kOutOfRange,
        "max_pages 1125899906842624"},
       {with([](auto& o) { o.user_vm_start = 0x300000000123; }), absl::StatusCode::kInvalidArgument,

@@ -1,15 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The same random sequence of calls and touches is driven against an arena of ours and one of the running
-// kernel's; every answer must be the same.
+// The same random sequence of calls and touches is driven against an arena of ours and one of the
+// running kernel's; every answer must be the same.
 //
-// With one page a fault, nothing but the mechanism differs, so even the places that AllocPages(nullptr, …)
-// chooses must agree. With faults that populate ahead, untouched neighbours are kept out of allocations, so
-// places may differ: there the kernel is asked for the very pages that we chose, and must give them.
+// With one page a fault, nothing but the mechanism differs, so even the places that
+// AllocPages(nullptr, …) chooses must agree. With faults that populate ahead, untouched neighbours
+// are kept out of allocations, so places may differ: there the kernel is asked for the very pages
+// that we chose, and must give them.
 #include <setjmp.h>
 #include <signal.h>
 
 #include <cstdint>
+#include <ostream>
 #include <random>
 #include <string>
 
@@ -30,6 +32,9 @@ struct Case {
   bool ahead;
   uint64_t seed;
 };
+
+// GoogleTest would print the bytes, of which some are padding.
+void PrintTo(const Case& test, std::ostream* out) { *out << test.name; }
 
 constexpr int kSteps = 12'000;
 
@@ -81,9 +86,9 @@ TEST_P(DifferentialTest, AnswersAsTheKernel) {
                       : kNone;
   };
   auto kernel_number = [&](void* pages) {
-    return pages == nullptr ? kNone
-                            : (static_cast<char*>(pages) - kernel_page(0)) /
-                                  static_cast<int64_t>(page_size);
+    return pages == nullptr
+               ? kNone
+               : (static_cast<char*>(pages) - kernel_page(0)) / static_cast<int64_t>(page_size);
   };
 
   std::mt19937_64 random(test.seed);
@@ -119,8 +124,8 @@ TEST_P(DifferentialTest, AnswersAsTheKernel) {
         const uint64_t count = some_count();
         const int64_t mine = our_number(ours->AllocPages(nullptr, count));
         void* const wanted = test.ahead && mine != kNone ? kernel_page(mine) : nullptr;
-        const int64_t theirs = kernel_number(
-            kernel->AllocPages(wanted, static_cast<uint32_t>(count), -1, 0));
+        const int64_t theirs =
+            kernel_number(kernel->AllocPages(wanted, static_cast<uint32_t>(count), -1, 0));
         ASSERT_EQ(mine, theirs) << "alloc anywhere, count " << count;
         succeeded[0] += mine != kNone;
         break;
@@ -149,8 +154,7 @@ TEST_P(DifferentialTest, AnswersAsTheKernel) {
         const uint64_t page = some_page();
         const uint64_t count = some_count();
         const absl::Status mine = ours->ReservePages(our_page(page), count);
-        const int theirs =
-            kernel->ReservePages(kernel_page(page), static_cast<uint32_t>(count));
+        const int theirs = kernel->ReservePages(kernel_page(page), static_cast<uint32_t>(count));
         ASSERT_EQ(mine.ok(), theirs == 0) << "reserve " << page << " " << count << " " << mine;
         succeeded[3] += mine.ok();
         break;
@@ -169,18 +173,19 @@ TEST_P(DifferentialTest, AnswersAsTheKernel) {
   for (const int count : succeeded) EXPECT_GT(count, kSteps / 400);
 }
 
-INSTANTIATE_TEST_SUITE_P(
-    Arenas, DifferentialTest,
-    ::testing::Values(Case{"Pages64", 64, false, false, 1}, Case{"Pages64Segv", 64, true, false, 2},
-                      Case{"Pages1000", 1000, false, false, 3},
-                      Case{"Pages1000Segv", 1000, true, false, 4},
-                      Case{"GiB4", 1 << 20, false, false, 5},
-                      Case{"GiB4Segv", 1 << 20, true, false, 6},
-                      Case{"GiB4Another", 1 << 20, false, false, 7},
-                      Case{"Pages1000Ahead", 1000, false, true, 8},
-                      Case{"GiB4Ahead", 1 << 20, false, true, 9},
-                      Case{"Pages2", 2, false, false, 10}, Case{"Pages1", 1, false, false, 11}),
-    [](const auto& test) { return test.param.name; });
+INSTANTIATE_TEST_SUITE_P(Arenas, DifferentialTest,
+                         ::testing::Values(Case{"Pages64", 64, false, false, 1},
+                                           Case{"Pages64Segv", 64, true, false, 2},
+                                           Case{"Pages1000", 1000, false, false, 3},
+                                           Case{"Pages1000Segv", 1000, true, false, 4},
+                                           Case{"GiB4", 1 << 20, false, false, 5},
+                                           Case{"GiB4Segv", 1 << 20, true, false, 6},
+                                           Case{"GiB4Another", 1 << 20, false, false, 7},
+                                           Case{"Pages1000Ahead", 1000, false, true, 8},
+                                           Case{"GiB4Ahead", 1 << 20, false, true, 9},
+                                           Case{"Pages2", 2, false, false, 10},
+                                           Case{"Pages1", 1, false, false, 11}),
+                         [](const auto& test) { return test.param.name; });
 
 }  // namespace
 }  // namespace uarena

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The free ranges against a plain model of them: a set of pages, and for placement the list of ranges in the
-// order in which they came to be.
+// The free ranges against a plain model of them: a set of pages, and for placement the list of
+// ranges in the order in which they came to be.
 #include "pages/free_ranges.h"
 
 #include <algorithm>

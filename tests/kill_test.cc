@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Processes that work on one arena are killed, or stopped, at random moments. The others must go on, and after
-// recovery every invariant must hold and everything must be free again once it is freed.
+// Processes that work on one arena are killed, or stopped, at random moments. The others must go
+// on, and after recovery every invariant must hold and everything must be free again once it is
+// freed.
 #include <atomic>
 #include <chrono>
 #include <cstring>
@@ -129,7 +130,8 @@ TEST_P(KillTest, AnyInstantLeavesTheArenaUsable) {
            std::chrono::steady_clock::now() < deadline) {
       std::this_thread::sleep_for(std::chrono::microseconds(100));
     }
-    EXPECT_GE(board->steps[2].load(), before + 20) << "somebody waits for the killed or the stopped";
+    EXPECT_GE(board->steps[2].load(), before + 20)
+        << "somebody waits for the killed or the stopped";
     board->stop.store(true);
     kill(workers[1], SIGCONT);
     EXPECT_EQ(Wait(workers[1]), 0);

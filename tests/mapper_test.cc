@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The contract of the batched mapper, on ranges with every mixture of holes, existing and mapped pages.
+// The contract of the batched mapper, on ranges with every mixture of holes, existing and mapped
+// pages.
 #include "memory/mapper.h"
 
 #include <sys/mman.h>
@@ -68,8 +69,9 @@ TEST_P(MapperTest, ArgumentsAreCheckedAndNothingChanges) {
   EXPECT_EQ(mapper_.Zap(kPages, 1), -ERANGE);
   Geometry huge_arena = geometry_;
   huge_arena.max_pages = uint64_t{1} << 34;
-  EXPECT_EQ(Mapper(huge_arena, data_.get(), uffd_.get()).Map(0, uint64_t{1} << 34, nullptr, -1).error,
-            -E2BIG);
+  EXPECT_EQ(
+      Mapper(huge_arena, data_.get(), uffd_.get()).Map(0, uint64_t{1} << 34, nullptr, -1).error,
+      -E2BIG);
   EXPECT_EQ(Resident(), 0u);
 }
 
@@ -117,8 +119,8 @@ TEST_P(MapperTest, PagesThatAreThereAreKeptAndReported) {
 }
 
 TEST_P(MapperTest, ZapRemovesPagesEverywhere) {
-  const auto other = static_cast<char*>(
-      mmap(nullptr, geometry_.bytes(), PROT_READ, MAP_SHARED, data_.get(), 0));
+  const auto other =
+      static_cast<char*>(mmap(nullptr, geometry_.bytes(), PROT_READ, MAP_SHARED, data_.get(), 0));
   ASSERT_EQ(mapper_.Map(0, 8, nullptr, -1).done, 8u);
   memset(Page(0), 7, 8 * geometry_.page_size());
   EXPECT_EQ(other[0], 7);
@@ -161,9 +163,8 @@ TEST(RegionTest, GuardsAreThereAndConflictsAreNamed) {
       Region::Reserve(region->base() + (1 << 20) + kGuardBytes, 4096, 4096).status()));
 }
 
-INSTANTIATE_TEST_SUITE_P(Ways, MapperTest, ::testing::Bool(), [](const auto& test) {
-  return test.param ? "Userfaultfd" : "Paging";
-});
+INSTANTIATE_TEST_SUITE_P(Ways, MapperTest, ::testing::Bool(),
+                         [](const auto& test) { return test.param ? "Userfaultfd" : "Paging"; });
 
 }  // namespace
 }  // namespace uarena

@@ -114,9 +114,8 @@ TEST(NameTest, Rules) {
   EXPECT_TRUE(CheckName("name", "a").ok());
   EXPECT_TRUE(CheckName("name", "Ab.9_-").ok());
   EXPECT_TRUE(CheckName("name", std::string(63, 'x')).ok());
-  for (const std::string& bad :
-       {std::string(), std::string(64, 'x'), std::string("a/b"), std::string("a b"),
-        std::string("a\0b", 3), std::string("\xff")}) {
+  for (const std::string& bad : {std::string(), std::string(64, 'x'), std::string("a/b"),
+                                 std::string("a b"), std::string("a\0b", 3), std::string("\xff")}) {
     EXPECT_TRUE(absl::IsInvalidArgument(CheckName("name", bad))) << bad;
   }
 }

@@ -5,7 +5,8 @@
 //
 // Invariants, each checked at every step by whoever may break it:
 //   - a page has one owner: taking it in a table beside the arena must find it ownerless;
-//   - a page that AllocPages returns, and one that is touched after it was freed, is zero in every byte;
+//   - a page that AllocPages returns, and one that is touched after it was freed, is zero in every
+//   byte;
 //   - what an owner wrote is there until it frees the page.
 #include <atomic>
 #include <chrono>
@@ -44,12 +45,13 @@ int Seconds() {
 }
 
 struct Board {
-  std::atomic<uint32_t> owner[kPages];   // of pages that AllocPages gave
+  std::atomic<uint32_t> owner[kPages];  // of pages that AllocPages gave
   std::atomic<uint64_t> steps;
   std::atomic<bool> failed;
 };
 
-// One thread's part. Every page that it owns is stamped with a word that names owner, page and generation.
+// One thread's part. Every page that it owns is stamped with a word that names owner, page and
+// generation.
 class Worker {
  public:
   Worker(Arena& allocating, Arena& touching, Board& board, uint32_t id)
@@ -119,8 +121,8 @@ class Worker {
     void* at = exact ? Word(allocating_, random_() % (kPages - count)) : nullptr;
     const absl::StatusOr<void*> pages = allocating_.AllocPages(at, count);
     if (!pages.ok()) return;
-    const uint64_t first =
-        (reinterpret_cast<uint64_t*>(*pages) - Word(allocating_, 0)) / (allocating_.page_size() / 8);
+    const uint64_t first = (reinterpret_cast<uint64_t*>(*pages) - Word(allocating_, 0)) /
+                           (allocating_.page_size() / 8);
     const Pages run{first, count, ++generation_ << 32 | id_};
     for (uint64_t page = first; page < first + count; ++page) {
       uint32_t nobody = 0;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Transactions are atomic whatever happens to those who make them: threads race, processes are killed and
-// stopped in the middle, and a group of words must always be seen to change together.
+// Transactions are atomic whatever happens to those who make them: threads race, processes are
+// killed and stopped in the middle, and a group of words must always be seen to change together.
 #include "pages/transaction.h"
 
 #include <atomic>

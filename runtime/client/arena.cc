@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The public class: checks arguments, calls the layers below, and turns -errno into statuses that name the
-// argument.
+// The public class: checks arguments, calls the layers below, and turns -errno into statuses that
+// name the argument.
 #include "uarena/arena.h"
 
 #include <algorithm>
@@ -57,9 +57,9 @@ absl::Status CheckExactRange(const void* addr, uint64_t count, const Geometry& g
   if (!geometry.Contains(Address(addr))) return NotInside("addr", addr, geometry);
   const uint64_t page = geometry.PageOf(Address(addr));
   if (count > geometry.max_pages - page) {
-    return absl::OutOfRangeError(absl::StrFormat(
-        "addr %p with count %d ends %d pages past the arena", addr, count,
-        count - (geometry.max_pages - page)));
+    return absl::OutOfRangeError(
+        absl::StrFormat("addr %p with count %d ends %d pages past the arena", addr, count,
+                        count - (geometry.max_pages - page)));
   }
   return absl::OkStatus();
 }
@@ -74,22 +74,23 @@ absl::Status PageStatus(int error, const std::string& request, const Control& co
       return absl::OkStatus();
     case EEXIST:
       return absl::AlreadyExistsError(absl::StrCat(
-          request, ": a page of the range is allocated or reserved already; free it first, or pass "
-                   "a null addr to be given a place"));
+          request,
+          ": a page of the range is allocated or reserved already; free it first, or pass "
+          "a null addr to be given a place"));
     case ENOSPC:
-      return absl::ResourceExhaustedError(absl::StrCat(
-          request, ": no run of so many free pages; ", counter(kWordFree), " of ",
-          control.max_pages(), " pages are free"));
+      return absl::ResourceExhaustedError(absl::StrCat(request, ": no run of so many free pages; ",
+                                                       counter(kWordFree), " of ",
+                                                       control.max_pages(), " pages are free"));
     case EDQUOT:
       return absl::ResourceExhaustedError(
           absl::StrCat(request, ": beyond the arena's quota of ", control.description().quota_pages,
                        " pages, of which ", counter(kWordAllocated), " are allocated"));
     case ENOMEM:
-      return absl::ResourceExhaustedError(absl::StrCat(
-          request, ": out of memory",
-          control.description().geometry.huge
-              ? "; the pool of 2 MiB pages is empty: raise vm.nr_hugepages"
-              : ": free pages, or raise the memory limit"));
+      return absl::ResourceExhaustedError(
+          absl::StrCat(request, ": out of memory",
+                       control.description().geometry.huge
+                           ? "; the pool of 2 MiB pages is empty: raise vm.nr_hugepages"
+                           : ": free pages, or raise the memory limit"));
     case E2BIG:
       return absl::ResourceExhaustedError(
           absl::StrCat(request, ": more pages than this machine has memory for"));
@@ -97,14 +98,14 @@ absl::Status PageStatus(int error, const std::string& request, const Control& co
       return absl::FailedPreconditionError(
           absl::StrCat(request, ": every page of the range is free already (a double free?)"));
     case EUSERS:
-      return absl::ResourceExhaustedError(absl::StrCat(
-          request, ": ", kMaxOperations - 1, " calls are running in this arena at once"));
+      return absl::ResourceExhaustedError(absl::StrCat(request, ": ", kMaxOperations - 1,
+                                                       " calls are running in this arena at once"));
     case EACCES:
       return absl::FailedPreconditionError(absl::StrCat(
-          request, ": a page of the range is not allocated, and segv_on_fault forbids touching it"));
+          request,
+          ": a page of the range is not allocated, and segv_on_fault forbids touching it"));
     case EUCLEAN:
-      return absl::DataLossError(
-          absl::StrCat(request, ": the arena's control memory is damaged"));
+      return absl::DataLossError(absl::StrCat(request, ": the arena's control memory is damaged"));
     default:
       return ErrnoStatus(error, request);
   }
@@ -130,11 +131,14 @@ absl::StatusOr<Arena> Arena::Create(const ArenaOptions& options) {
 absl::StatusOr<Arena> Arena::Open(std::string_view name, const ArenaOptions& options) {
   absl::StatusOr<OpenedArena> opened = OpenFromDaemon(name, options);
   if (!opened.ok()) return opened.status();
-  absl::StatusOr<std::shared_ptr<ArenaImpl>> impl =
-      ArenaImpl::Attach(std::move(opened->control), std::move(opened->data),
-                        std::move(opened->socket), options);
+  absl::StatusOr<std::shared_ptr<ArenaImpl>> impl = ArenaImpl::Attach(
+      std::move(opened->control), std::move(opened->data), std::move(opened->socket), options);
   if (!impl.ok()) return impl.status();
   return Arena(*std::move(impl));
+}
+
+absl::Status Arena::Remove(std::string_view name, const ArenaOptions& options) {
+  return RemoveArena(options.socket_path, name);
 }
 
 absl::Status Arena::Send(int socket_fd) const {
@@ -185,8 +189,7 @@ absl::StatusOr<void*> Arena::AllocPages(void* addr, uint64_t count, int node) {
         at, count, node != kNoNode ? node : impl_->control().description().numa_node, &first);
   }
   if (error != 0) {
-    return PageStatus(error, absl::StrFormat("AllocPages(%p, %d)", addr, count),
-                      impl_->control());
+    return PageStatus(error, absl::StrFormat("AllocPages(%p, %d)", addr, count), impl_->control());
   }
   return reinterpret_cast<void*>(geometry.AddressOf(first));
 }

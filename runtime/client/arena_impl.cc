@@ -37,10 +37,11 @@ absl::StatusOr<ArenaDescription> DescribeArena(const ArenaOptions& options) {
   if (options.max_pages == 0) {
     return absl::InvalidArgumentError("max_pages is 0; an arena has at least 1 page");
   }
-  if (options.max_pages > kMaxPages || options.max_pages > (uint64_t{1} << 46) >> geometry.page_shift) {
-    return absl::OutOfRangeError(absl::StrCat("max_pages ", options.max_pages,
-                                              " is more than an address space holds; at most ",
-                                              std::min(kMaxPages, (uint64_t{1} << 46) >> geometry.page_shift)));
+  if (options.max_pages > kMaxPages ||
+      options.max_pages > (uint64_t{1} << 46) >> geometry.page_shift) {
+    return absl::OutOfRangeError(absl::StrCat(
+        "max_pages ", options.max_pages, " is more than an address space holds; at most ",
+        std::min(kMaxPages, (uint64_t{1} << 46) >> geometry.page_shift)));
   }
   UARENA_RETURN_IF_ERROR(CheckPlacement(geometry.base, geometry.bytes(), geometry.page_size()));
   if (options.numa_node != kNoNode && !NodeOnline(options.numa_node)) {
@@ -48,13 +49,13 @@ absl::StatusOr<ArenaDescription> DescribeArena(const ArenaOptions& options) {
         absl::StrCat("numa_node ", options.numa_node, " does not exist or is offline"));
   }
   if (options.max_populate_pages > kMostPopulatePages) {
-    return absl::InvalidArgumentError(absl::StrCat("max_populate_pages ", options.max_populate_pages,
-                                                   " is more than ", kMostPopulatePages));
+    return absl::InvalidArgumentError(absl::StrCat(
+        "max_populate_pages ", options.max_populate_pages, " is more than ", kMostPopulatePages));
   }
   description.max_populate_pages = std::bit_floor(
-      options.max_populate_pages != 0
-          ? options.max_populate_pages
-          : static_cast<uint32_t>(std::max<uint64_t>(1, kDefaultPopulateBytes >> geometry.page_shift)));
+      options.max_populate_pages != 0 ? options.max_populate_pages
+                                      : static_cast<uint32_t>(std::max<uint64_t>(
+                                            1, kDefaultPopulateBytes >> geometry.page_shift)));
   description.segv_on_fault = options.segv_on_fault;
   description.quota_pages = options.quota_pages;
   description.numa_node = options.numa_node;
@@ -80,8 +81,8 @@ absl::StatusOr<std::shared_ptr<ArenaImpl>> ArenaImpl::Create(const ArenaOptions&
   geometry.base = region->base();
   absl::StatusOr<NewArena> made = MakeArena(*description);
   if (!made.ok()) return made.status();
-  return Started(std::shared_ptr<ArenaImpl>(new ArenaImpl(std::move(made->control), std::move(made->data),
-                                                 *std::move(region), UniqueFd(), options)));
+  return Started(std::shared_ptr<ArenaImpl>(new ArenaImpl(
+      std::move(made->control), std::move(made->data), *std::move(region), UniqueFd(), options)));
 }
 
 absl::StatusOr<std::shared_ptr<ArenaImpl>> ArenaImpl::Attach(UniqueFd control_fd, UniqueFd data,
@@ -93,14 +94,14 @@ absl::StatusOr<std::shared_ptr<ArenaImpl>> ArenaImpl::Attach(UniqueFd control_fd
   absl::StatusOr<uint64_t> bytes = CheckBacking(data.get());
   if (!bytes.ok()) return bytes.status();
   if (*bytes < geometry.bytes()) {
-    return absl::InvalidArgumentError(absl::StrCat("the data memfd has ", *bytes,
-                                                   " bytes, the arena ", geometry.bytes()));
+    return absl::InvalidArgumentError(
+        absl::StrCat("the data memfd has ", *bytes, " bytes, the arena ", geometry.bytes()));
   }
   absl::StatusOr<Region> region =
       Region::Reserve(geometry.base, geometry.bytes(), geometry.page_size());
   if (!region.ok()) return region.status();
-  return Started(std::shared_ptr<ArenaImpl>(new ArenaImpl(*std::move(control), std::move(data),
-                                                 *std::move(region), std::move(daemon), options)));
+  return Started(std::shared_ptr<ArenaImpl>(new ArenaImpl(
+      *std::move(control), std::move(data), *std::move(region), std::move(daemon), options)));
 }
 
 ArenaImpl::ArenaImpl(Control control, UniqueFd data, Region region, UniqueFd daemon,
@@ -120,8 +121,7 @@ absl::StatusOr<std::shared_ptr<ArenaImpl>> ArenaImpl::Started(std::shared_ptr<Ar
 }
 
 absl::Status ArenaImpl::Start(FaultMode wanted) {
-  absl::StatusOr<OpenedMode> opened =
-      OpenMode(wanted, control_.description(), daemon_.valid());
+  absl::StatusOr<OpenedMode> opened = OpenMode(wanted, control_.description(), daemon_.valid());
   if (!opened.ok()) return opened.status();
   absl::StatusOr<Membership> membership = Membership::Join(control_);
   if (!membership.ok()) return membership.status();
@@ -193,8 +193,7 @@ void ArenaImpl::AfterForkInChild() {
       ArenaOptions options = options_;
       options.create = false;
       options.max_pages = 0;
-      absl::StatusOr<OpenedArena> again =
-          OpenFromDaemon(control_.description().name, options);
+      absl::StatusOr<OpenedArena> again = OpenFromDaemon(control_.description().name, options);
       if (again.ok()) {
         daemon_ = std::move(again->socket);
       } else {

@@ -21,8 +21,8 @@
 
 namespace uarena {
 
-// What the creator of an arena decides, from its options, with every check on them; `base` 0 is left
-// to be chosen. Errors: InvalidArgument, OutOfRange, ResourceExhausted.
+// What the creator of an arena decides, from its options, with every check on them; `base` 0 is
+// left to be chosen. Errors: InvalidArgument, OutOfRange, ResourceExhausted.
 absl::StatusOr<ArenaDescription> DescribeArena(const ArenaOptions& options);
 
 // The memfds of a new arena whose description has a base. Errors: ResourceExhausted.

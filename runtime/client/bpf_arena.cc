@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The C names of BPF arena code, on top of Arena. Where the kernel's answers are coarser or odder than
-// Arena's, the oddities are made here: an unaligned reservation is 0, only the low 32 bits of an address count.
+// The C names of BPF arena code, on top of Arena. Where the kernel's answers are coarser or odder
+// than Arena's, the oddities are made here: an unaligned reservation is 0, only the low 32 bits of
+// an address count.
 #include "uarena/bpf_arena.h"
 
 #include <new>
@@ -130,8 +131,7 @@ void* uarena_map_root(const uarena_map* map, const char* name) {
 
 const char* uarena_map_error() { return g_error.c_str(); }
 
-void* bpf_arena_alloc_pages(void* map, void* addr, uint32_t page_cnt, int node_id,
-                            uint64_t flags) {
+void* bpf_arena_alloc_pages(void* map, void* addr, uint32_t page_cnt, int node_id, uint64_t flags) {
   Arena* arena = Bound(map);
   if (arena == nullptr || flags != 0 || page_cnt == 0) return nullptr;
   void* at = addr == nullptr ? nullptr : FullAddress(*arena, addr);

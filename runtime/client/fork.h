@@ -8,8 +8,8 @@ namespace uarena {
 
 class ArenaImpl;
 
-// Attaching and detaching happen under this mutex; fork waits for it, so that a child never inherits
-// a half-attached arena or a handler table that is being changed.
+// Attaching and detaching happen under this mutex; fork waits for it, so that a child never
+// inherits a half-attached arena or a handler table that is being changed.
 std::mutex& AttachMutex();
 
 // From now on a forked child gets a working copy of the arena. Both under AttachMutex.

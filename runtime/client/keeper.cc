@@ -7,6 +7,8 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include <latch>
+
 #include "fault/in_place.h"
 #include "ipc/channel.h"
 #include "pages/recovery.h"
@@ -23,7 +25,13 @@ Keeper::Keeper(int socket, int uffd, const Geometry& geometry, Resolver* resolve
   sigset_t before;
   sigfillset(&all);
   pthread_sigmask(SIG_BLOCK, &all, &before);
-  thread_ = std::thread([this] { Run(); });
+  // Waited for: a fork in the middle of a thread's start would copy locks that the start holds.
+  std::latch running(1);
+  thread_ = std::thread([this, &running] {
+    running.count_down();
+    Run();
+  });
+  running.wait();
   pthread_sigmask(SIG_SETMASK, &before, nullptr);
 }
 

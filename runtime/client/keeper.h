@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Looks after an arena whose faults the daemon serves: delivers its refusals, and takes over when it is gone.
+// Looks after an arena whose faults the daemon serves: delivers its refusals, and takes over when
+// it is gone.
 #ifndef UARENA_CLIENT_KEEPER_H_
 #define UARENA_CLIENT_KEEPER_H_
 
@@ -15,7 +16,8 @@ namespace uarena {
 
 class Keeper {
  public:
-  // `socket` is the connection on which the daemon agreed to serve `uffd`. All must outlive the keeper.
+  // `socket` is the connection on which the daemon agreed to serve `uffd`. All must outlive the
+  // keeper.
   Keeper(int socket, int uffd, const Geometry& geometry, Resolver* resolver);
   ~Keeper();
   Keeper(const Keeper&) = delete;

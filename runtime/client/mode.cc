@@ -41,7 +41,8 @@ absl::StatusOr<OpenedMode> OpenMode(FaultMode wanted, const ArenaDescription& de
   }
   if (mode == FaultMode::kServed && !has_daemon) {
     return absl::InvalidArgumentError(
-        "fault_mode served: only an arena opened by name has a daemon to serve it; use Arena::Open");
+        "fault_mode served: only an arena opened by name has a daemon to serve it; use "
+        "Arena::Open");
   }
   if (mode == FaultMode::kKernel) return KernelMode(description, reason);
 
@@ -55,8 +56,8 @@ absl::StatusOr<OpenedMode> OpenMode(FaultMode wanted, const ArenaDescription& de
   features |= mode == FaultMode::kInPlace ? UFFD_FEATURE_SIGBUS : UFFD_FEATURE_THREAD_ID;
   // A system call whose touch is refused would retry for ever, since no signal can end it; where
   // touches may be refused, system calls get EFAULT instead.
-  bool kernel_faults = mode != FaultMode::kInPlace && !description.segv_on_fault &&
-                       description.quota_pages == 0;
+  bool kernel_faults =
+      mode != FaultMode::kInPlace && !description.segv_on_fault && description.quota_pages == 0;
   OpenedMode opened{mode, "", UniqueFd(sys::Userfaultfd(features, &kernel_faults))};
   int error = opened.uffd.get();
   if (opened.uffd.valid()) {

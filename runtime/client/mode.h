@@ -11,8 +11,8 @@
 
 namespace uarena {
 
-// The fault mode that a process uses for an arena, and its uffd, registered over the whole region; none in
-// kernel mode.
+// The fault mode that a process uses for an arena, and its uffd, registered over the whole region;
+// none in kernel mode.
 struct OpenedMode {
   FaultMode mode = FaultMode::kKernel;
   std::string reason;

@@ -13,7 +13,8 @@
 
 namespace uarena {
 
-// One request in flight. The owner keeps it alive until it has completed; `Pending` says whether it has.
+// One request in flight. The owner keeps it alive until it has completed; `Pending` says whether it
+// has.
 class Request {
  public:
   // Called with the completion's result: what the system call would return, or -errno.

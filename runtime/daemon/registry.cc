@@ -32,9 +32,9 @@ absl::Status NotYours(std::string_view name) {
 absl::Status CheckExpectations(const NamedArena& arena, const ArenaOptions& options) {
   const ArenaDescription& has = arena.control().description();
   auto differs = [&](const char* what, uint64_t wanted, uint64_t found) {
-    return absl::FailedPreconditionError(absl::StrCat(
-        "arena \"", arena.name(), "\" exists with ", what, " ", found, ", not ", wanted,
-        "; open it with max_pages 0 to take it as it is, or remove it first"));
+    return absl::FailedPreconditionError(
+        absl::StrCat("arena \"", arena.name(), "\" exists with ", what, " ", found, ", not ",
+                     wanted, "; open it with max_pages 0 to take it as it is, or remove it first"));
   };
   if (options.max_pages == 0) return absl::OkStatus();
   if (options.max_pages != has.geometry.max_pages) {
@@ -82,8 +82,8 @@ ArenaEntry NamedArena::Describe() const {
 }
 
 void NamedArena::Recover() const {
-  const PageContext context{&control_,
-                            Mapper(control_.description().geometry, data_.get(), -1), data_.get()};
+  const PageContext context{&control_, Mapper(control_.description().geometry, data_.get(), -1),
+                            data_.get()};
   RecoverDeadProcesses(control_, context);
 }
 
@@ -116,9 +116,9 @@ absl::StatusOr<uint64_t> Registry::ChooseBase(const ArenaOptions& options, uint6
   };
   if (options.user_vm_start != 0) {
     if (const NamedArena* other = in_the_way(options.user_vm_start); other != nullptr) {
-      return absl::AlreadyExistsError(absl::StrFormat(
-          "user_vm_start 0x%x: %d bytes there overlap arena \"%s\"", options.user_vm_start, bytes,
-          other->name()));
+      return absl::AlreadyExistsError(
+          absl::StrFormat("user_vm_start 0x%x: %d bytes there overlap arena \"%s\"",
+                          options.user_vm_start, bytes, other->name()));
     }
     return options.user_vm_start;
   }

@@ -53,8 +53,8 @@ class NamedArena {
 
 class Registry {
  public:
-  // Finds or creates. Errors: NotFound, PermissionDenied, FailedPrecondition (another geometry), and
-  // those of the options.
+  // Finds or creates. Errors: NotFound, PermissionDenied, FailedPrecondition (another geometry),
+  // and those of the options.
   absl::StatusOr<std::shared_ptr<NamedArena>> Open(std::string_view name,
                                                    const ArenaOptions& options, const Peer& peer);
   // Forgets the name; whoever is attached keeps the arena. Errors: NotFound, PermissionDenied.
@@ -66,8 +66,7 @@ class Registry {
  private:
   absl::StatusOr<uint64_t> ChooseBase(const ArenaOptions& options, uint64_t bytes) const;
   absl::StatusOr<std::shared_ptr<NamedArena>> Create(const std::string& name,
-                                                     const ArenaOptions& options,
-                                                     const Peer& peer);
+                                                     const ArenaOptions& options, const Peer& peer);
 
   std::map<std::string, std::shared_ptr<NamedArena>> arenas_;
 };

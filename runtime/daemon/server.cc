@@ -70,8 +70,8 @@ absl::Status Server::ListenAt(const std::string& path) {
   address.sun_family = AF_UNIX;
   if (path.size() >= sizeof(address.sun_path)) {
     return absl::InvalidArgumentError(absl::StrCat("socket path ", path, " has ", path.size(),
-                                                   " bytes; at most ",
-                                                   sizeof(address.sun_path) - 1, " are possible"));
+                                                   " bytes; at most ", sizeof(address.sun_path) - 1,
+                                                   " are possible"));
   }
   memcpy(address.sun_path, path.c_str(), path.size() + 1);
   UARENA_RETURN_IF_ERROR(PrepareDirectory(Directory(path)));
@@ -137,9 +137,9 @@ void Server::OnAccept(int result) {
     ucred credentials{};
     socklen_t bytes = sizeof(credentials);
     if (getsockopt(socket.get(), SOL_SOCKET, SO_PEERCRED, &credentials, &bytes) == 0) {
-      sessions_.push_back(std::make_unique<Session>(
-          loop_, registry_, std::move(socket),
-          Peer{credentials.uid, credentials.gid, credentials.pid}));
+      sessions_.push_back(
+          std::make_unique<Session>(loop_, registry_, std::move(socket),
+                                    Peer{credentials.uid, credentials.gid, credentials.pid}));
       sessions_.back()->Start();
     }
   }

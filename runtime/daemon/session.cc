@@ -108,8 +108,8 @@ absl::Status Session::Handle(const Frame& frame, std::vector<UniqueFd> fds) {
     case FrameType::kRemove:
       return HandleRemove(frame);
     default:
-      return absl::InvalidArgumentError(absl::StrCat(
-          "frame type ", static_cast<int>(frame.header.type), " is not a request"));
+      return absl::InvalidArgumentError(
+          absl::StrCat("frame type ", static_cast<int>(frame.header.type), " is not a request"));
   }
 }
 
@@ -157,11 +157,11 @@ absl::Status Session::HandleServe(const Frame& frame, std::vector<UniqueFd> fds)
   UARENA_RETURN_IF_ERROR(CheckIsUffd(fds[0].get()));
   uffd_ = std::move(fds[0]);
   const Control& control = arena_->control();
-  const PageContext context{
-      &control, Mapper(control.description().geometry, arena_->data_fd(), uffd_.get()),
-      arena_->data_fd()};
-  resolver_ = std::make_unique<Resolver>(Allocator(context, arena_->daemon_slot()),
-                                         request.process_slot);
+  const PageContext context{&control,
+                            Mapper(control.description().geometry, arena_->data_fd(), uffd_.get()),
+                            arena_->data_fd()};
+  resolver_ =
+      std::make_unique<Resolver>(Allocator(context, arena_->daemon_slot()), request.process_slot);
   WatchFaults();
   Queue(FrameType::kDone, nullptr, 0, false);
   return absl::OkStatus();

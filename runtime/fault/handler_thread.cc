@@ -9,6 +9,7 @@
 
 #include <cerrno>
 #include <cstddef>
+#include <latch>
 
 #include "fault/in_place.h"
 #include "fault/plan.h"
@@ -64,7 +65,13 @@ HandlerThread::HandlerThread(int uffd, const Geometry& geometry, Resolver* resol
   sigset_t before;
   sigfillset(&all);
   pthread_sigmask(SIG_BLOCK, &all, &before);
-  thread_ = std::thread([this] { Run(); });
+  // Waited for: a fork in the middle of a thread's start would copy locks that the start holds.
+  std::latch running(1);
+  thread_ = std::thread([this, &running] {
+    running.count_down();
+    Run();
+  });
+  running.wait();
   pthread_sigmask(SIG_SETMASK, &before, nullptr);
 }
 

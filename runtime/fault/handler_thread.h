@@ -17,12 +17,12 @@ namespace uarena {
 
 // How a batch of messages was answered.
 struct BatchResult {
-  int messages = 0;     // 0: there was nothing to read
-  bool gone = false;    // the address space is gone
+  int messages = 0;   // 0: there was nothing to read
+  bool gone = false;  // the address space is gone
 };
 
-// Reads up to 64 messages from `uffd`, which must not block, plans ranges and resolves them. `refuse` is
-// called for every thread whose touch is refused.
+// Reads up to 64 messages from `uffd`, which must not block, plans ranges and resolves them.
+// `refuse` is called for every thread whose touch is refused.
 BatchResult ServeFaults(int uffd, const Geometry& geometry, Resolver& resolver,
                         const std::function<void(int tid, uint64_t address)>& refuse);
 

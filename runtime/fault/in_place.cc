@@ -37,7 +37,8 @@ void ForwardToPrevious(int signal, siginfo_t* info, void* context) {
     g_previous.sa_handler(signal);
     return;
   }
-  // A fault cannot be ignored: the instruction would fault for ever. Let it kill us as it would have.
+  // A fault cannot be ignored: the instruction would fault for ever. Let it kill us as it would
+  // have.
   const bool sent = info->si_code <= 0;
   if (sent && g_previous.sa_handler == SIG_IGN) return;
   struct sigaction standard {};
@@ -52,8 +53,8 @@ void OnSigbus(int signal, siginfo_t* info, void* context) {
   errno = saved_errno;
 }
 
-// The kernel kills a thread that faults with SIGSEGV blocked or ignored. A queued signal would wait or
-// vanish instead, and the instruction fault again.
+// The kernel kills a thread that faults with SIGSEGV blocked or ignored. A queued signal would wait
+// or vanish instead, and the instruction fault again.
 void MakeSegvDeliverable(ucontext_t* context) {
   struct sigaction current {};
   sigaction(SIGSEGV, nullptr, &current);
@@ -73,8 +74,8 @@ bool RegisterInPlace(const Geometry& geometry, Resolver* resolver) {
   if (!g_installed) {
     struct sigaction action {};
     action.sa_sigaction = OnSigbus;
-    // Everything is blocked while we resolve, SIGSEGV among it: see QueueSegv. NODEFER: a handler we
-    // forward to may itself touch an arena.
+    // Everything is blocked while we resolve, SIGSEGV among it: see QueueSegv. NODEFER: a handler
+    // we forward to may itself touch an arena.
     action.sa_flags = SA_SIGINFO | SA_NODEFER | SA_ONSTACK;
     sigfillset(&action.sa_mask);
     sigdelset(&action.sa_mask, SIGBUS);
@@ -131,7 +132,12 @@ void QueueSegv(int tid, uint64_t address) {
   info.si_addr = reinterpret_cast<void*>(address);
   // SIGSEGV is masked while our handler runs, so it is delivered when the handler returns, with the
   // faulting instruction as its context.
-  sys::QueueSignal(tid, SIGSEGV, &info);
+  if (sys::QueueSignal(tid, SIGSEGV, &info) == -EPERM) {
+    // Only a thread itself may pretend that the kernel had sent it; the address is there all the
+    // same.
+    info.si_code = SI_QUEUE;
+    sys::QueueSignal(tid, SIGSEGV, &info);
+  }
 }
 
 }  // namespace uarena

@@ -19,7 +19,8 @@ void UnregisterInPlace(Resolver* resolver);
 // Resolves the fault if it is an arena's. Async-signal-safe.
 bool ResolveSigbus(siginfo_t* info, void* context);
 
-// Makes the touching thread `tid` receive SIGSEGV for `address`, as if the kernel had refused the access.
+// Makes the touching thread `tid` receive SIGSEGV for `address`, as if the kernel had refused the
+// access.
 void QueueSegv(int tid, uint64_t address);
 
 }  // namespace uarena

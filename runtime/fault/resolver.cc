@@ -44,8 +44,7 @@ Resolution Resolver::ResolveSome(uint64_t page, uint64_t touched, uint64_t* mapp
   UARENA_FAILPOINT("fault.start");
   const WindowChoice window = streams_.Choose(page, max_populate_pages_);
   while (true) {
-    const int result =
-        allocator_.Touch(page, touched, std::max(window.pages, touched), mapped);
+    const int result = allocator_.Touch(page, touched, std::max(window.pages, touched), mapped);
     switch (result) {
       case 0:
         streams_.Done(window, page, *mapped);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The one resolver behind every fault mode: from "page p was touched" to "it is mapped", or "it may not be".
+// The one resolver behind every fault mode: from "page p was touched" to "it is mapped", or "it may
+// not be".
 #ifndef UARENA_FAULT_RESOLVER_H_
 #define UARENA_FAULT_RESOLVER_H_
 

@@ -27,8 +27,7 @@ WindowChoice NextWindow(const std::array<StreamWord, kStreams>& streams, uint64_
     // A stream may skip pages that were mapped already, but no more than it last took.
     if (page - next >= uint64_t{1} << log2_window) continue;
     const uint32_t max_log2 = static_cast<uint32_t>(std::bit_width(max_pages)) - 1;
-    const uint32_t grown =
-        std::min(faults >= kProbation ? log2_window + 1 : log2_window, max_log2);
+    const uint32_t grown = std::min(faults >= kProbation ? log2_window + 1 : log2_window, max_log2);
     const uint64_t pages = uint64_t{1} << grown;
     return {pages, i, Pack(page + pages, grown, std::min(faults + 1, 255u))};
   }

@@ -49,8 +49,9 @@ absl::Status SendFrame(int socket, FrameType type, std::span<const uint8_t> payl
   if (sent < 0) {
     if (errno == EPIPE || errno == ECONNRESET || errno == ENOTCONN) return HungUp();
     if (errno == EAGAIN) return absl::UnavailableError("the other side does not read its messages");
-    return ErrnoStatus(errno, "sending on the socket",
-                       errno == ENOTSOCK || errno == EBADF ? "it must be a connected Unix socket" : "");
+    return ErrnoStatus(
+        errno, "sending on the socket",
+        errno == ENOTSOCK || errno == EBADF ? "it must be a connected Unix socket" : "");
   }
   if (static_cast<size_t>(sent) != sizeof(header) + payload.size()) return HungUp();
   return absl::OkStatus();
@@ -59,7 +60,8 @@ absl::Status SendFrame(int socket, FrameType type, std::span<const uint8_t> payl
 std::vector<UniqueFd> TakeFds(const msghdr& message) {
   std::vector<UniqueFd> fds;
   auto& headers = const_cast<msghdr&>(message);
-  for (cmsghdr* cmsg = CMSG_FIRSTHDR(&headers); cmsg != nullptr; cmsg = CMSG_NXTHDR(&headers, cmsg)) {
+  for (cmsghdr* cmsg = CMSG_FIRSTHDR(&headers); cmsg != nullptr;
+       cmsg = CMSG_NXTHDR(&headers, cmsg)) {
     if (cmsg->cmsg_level != SOL_SOCKET || cmsg->cmsg_type != SCM_RIGHTS) continue;
     const size_t count = (cmsg->cmsg_len - CMSG_LEN(0)) / sizeof(int);
     for (size_t i = 0; i < count; ++i) {
@@ -94,8 +96,9 @@ absl::StatusOr<ReceivedFrame> ReceiveFrame(int socket) {
     } while (got < 0 && errno == EINTR);
     if (got == 0 || (got < 0 && errno == ECONNRESET)) return HungUp();
     if (got < 0) {
-      return ErrnoStatus(errno, "receiving from the socket",
-                         errno == ENOTSOCK || errno == EBADF ? "it must be a connected Unix socket" : "");
+      return ErrnoStatus(
+          errno, "receiving from the socket",
+          errno == ENOTSOCK || errno == EBADF ? "it must be a connected Unix socket" : "");
     }
     for (UniqueFd& fd : TakeFds(message)) received.fds.push_back(std::move(fd));
     have += static_cast<size_t>(got);

@@ -25,8 +25,9 @@ struct ReceivedFrame {
   std::vector<UniqueFd> fds;
 };
 
-// Sends one frame as one packet. On a stream socket, which Arena::Send may be given, the header says where it
-// ends. Blocks while the socket's buffer is full, unless `wait` is false: then Unavailable.
+// Sends one frame as one packet. On a stream socket, which Arena::Send may be given, the header
+// says where it ends. Blocks while the socket's buffer is full, unless `wait` is false: then
+// Unavailable.
 absl::Status SendFrame(int socket, FrameType type, std::span<const uint8_t> payload,
                        std::span<const int> fds, bool wait = true);
 
@@ -52,9 +53,8 @@ absl::StatusOr<ReceivedFrame> Call(int socket, FrameType type, std::span<const u
 template <typename T>
 absl::StatusOr<ReceivedFrame> Call(int socket, FrameType type, const T& payload,
                                    std::span<const int> fds, FrameType expected) {
-  return Call(socket, type,
-              std::span(reinterpret_cast<const uint8_t*>(&payload), sizeof(payload)), fds,
-              expected);
+  return Call(socket, type, std::span(reinterpret_cast<const uint8_t*>(&payload), sizeof(payload)),
+              fds, expected);
 }
 
 // Connects to a listening daemon. Errors: Unavailable, saying how to start one.

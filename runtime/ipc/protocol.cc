@@ -15,10 +15,9 @@ absl::Status CheckFrame(const Frame& frame, size_t received_bytes) {
     return absl::InvalidArgumentError("what arrived is not a uarena frame");
   }
   if (frame.header.version != kProtocolVersion) {
-    return absl::FailedPreconditionError(
-        absl::StrCat("the other side speaks protocol version ", frame.header.version,
-                     ", this one version ", kProtocolVersion,
-                     ": use the same release of uarenad and of the library"));
+    return absl::FailedPreconditionError(absl::StrCat(
+        "the other side speaks protocol version ", frame.header.version, ", this one version ",
+        kProtocolVersion, ": use the same release of uarenad and of the library"));
   }
   if (frame.header.payload_bytes != received_bytes - sizeof(FrameHeader)) {
     return absl::InvalidArgumentError(absl::StrCat("a frame announces ", frame.header.payload_bytes,
@@ -55,7 +54,8 @@ absl::Status ReadError(const ErrorPayload& payload) {
   const auto code = static_cast<absl::StatusCode>(payload.code);
   const std::string message = ReadText(payload.message, sizeof(payload.message));
   // An unknown code, or an error that says "ok", is still an error.
-  if (payload.code == 0 || payload.code > static_cast<uint32_t>(absl::StatusCode::kUnauthenticated)) {
+  if (payload.code == 0 ||
+      payload.code > static_cast<uint32_t>(absl::StatusCode::kUnauthenticated)) {
     return absl::UnknownError(message);
   }
   return absl::Status(code, message);
@@ -64,9 +64,9 @@ absl::Status ReadError(const ErrorPayload& payload) {
 absl::Status CheckName(absl::string_view what, std::string_view name) {
   const absl::string_view text(name.data(), name.size());
   if (name.empty() || name.size() >= kArenaNameBytes) {
-    return absl::InvalidArgumentError(
-        absl::StrCat(what, " \"", absl::CEscape(text), "\" has ", name.size(),
-                     " bytes; 1 to ", kArenaNameBytes - 1, " are allowed"));
+    return absl::InvalidArgumentError(absl::StrCat(what, " \"", absl::CEscape(text), "\" has ",
+                                                   name.size(), " bytes; 1 to ",
+                                                   kArenaNameBytes - 1, " are allowed"));
   }
   for (const char c : name) {
     if (!absl::ascii_isalnum(static_cast<unsigned char>(c)) && c != '.' && c != '_' && c != '-') {

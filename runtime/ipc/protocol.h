@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What clients and the daemon say to each other over a SOCK_SEQPACKET Unix socket: one frame is one packet, a
-// header and a payload of fixed layout, with file descriptors beside it.
+// What clients and the daemon say to each other over a SOCK_SEQPACKET Unix socket: one frame is one
+// packet, a header and a payload of fixed layout, with file descriptors beside it.
 //
 // A frame of another version is answered by an error frame, whose header carries the answerer's
-// version, so that either side can say which versions met. The header's first eight bytes never change.
+// version, so that either side can say which versions met. The header's first eight bytes never
+// change.
 #ifndef UARENA_IPC_PROTOCOL_H_
 #define UARENA_IPC_PROTOCOL_H_
 
@@ -27,14 +28,14 @@ inline constexpr size_t kArenaNameBytes = 64;
 enum class FrameType : uint16_t {
   kError = 1,
   kDone,
-  kOpen,      // → kOpened with the data and the control memfd, or kError
+  kOpen,  // → kOpened with the data and the control memfd, or kError
   kOpened,
-  kServe,     // with the client's uffd → kDone: from now on the daemon resolves its faults
-  kList,      // → kListed
+  kServe,  // with the client's uffd → kDone: from now on the daemon resolves its faults
+  kList,   // → kListed
   kListed,
-  kRemove,    // → kDone
-  kRefused,   // daemon → client, unasked: a thread's touch is refused; it is to get SIGSEGV
-  kArena,     // between clients: an arena's two memfds (Arena::Send)
+  kRemove,   // → kDone
+  kRefused,  // daemon → client, unasked: a thread's touch is refused; it is to get SIGSEGV
+  kArena,    // between clients: an arena's two memfds (Arena::Send)
 };
 
 struct FrameHeader {
@@ -88,7 +89,8 @@ struct ArenaEntry {
   uint32_t owner_uid;
 };
 
-// Answers kList, whose NamePayload is the name to go on after; fewer entries than fit: the last page.
+// Answers kList, whose NamePayload is the name to go on after; fewer entries than fit: the last
+// page.
 inline constexpr size_t kListEntries = 32;
 struct ListedPayload {
   uint32_t count;
@@ -126,7 +128,8 @@ std::string ReadText(const char* field, size_t bytes);
 ErrorPayload MakeError(const absl::Status& status);
 absl::Status ReadError(const ErrorPayload& payload);
 
-// 1 to 63 bytes of letters, digits, '.', '_' and '-'. `what` begins the message. Errors: InvalidArgument.
+// 1 to 63 bytes of letters, digits, '.', '_' and '-'. `what` begins the message. Errors:
+// InvalidArgument.
 absl::Status CheckName(absl::string_view what, std::string_view name);
 
 // ---------------------------------------------------------------------------------------------

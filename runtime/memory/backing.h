@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A sealed memfd: of the arena's pages (the counterpart of alloc_pages()), or of its control memory.
+// A sealed memfd: of the arena's pages (the counterpart of alloc_pages()), or of its control
+// memory.
 #ifndef UARENA_MEMORY_BACKING_H_
 #define UARENA_MEMORY_BACKING_H_
 

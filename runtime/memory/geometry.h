@@ -6,8 +6,8 @@
 
 namespace uarena {
 
-// Where an arena's pages are; the same numbers in every process. Pages are named by number from here
-// on: page p is at base + p * page_size, and at offset p * page_size of the data memfd.
+// Where an arena's pages are; the same numbers in every process. Pages are named by number from
+// here on: page p is at base + p * page_size, and at offset p * page_size of the data memfd.
 struct Geometry {
   uint64_t base = 0;
   uint64_t max_pages = 0;
@@ -23,7 +23,7 @@ struct Geometry {
 
 inline constexpr uint64_t k4GiB = uint64_t{1} << 32;
 // A BPF load or store carries a 16-bit signed offset, so it may reach this far beyond either end.
-inline constexpr uint64_t kGuardBytes = 32 * 1024;
+inline constexpr uint64_t kGuardBytes = uint64_t{32} << 10;
 // Page numbers are 32 bits in shared memory; two values are taken.
 inline constexpr uint64_t kMaxPages = (uint64_t{1} << 32) - 2;
 

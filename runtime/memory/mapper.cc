@@ -33,8 +33,8 @@ int Mapper::CheckRange(uint64_t first, uint64_t count) const {
 
 MapResult Mapper::Map(uint64_t first, uint64_t count, ExistingVisitor* visitor, int node) const {
   if (node < 0) return MapAll(first, count, visitor);
-  // userfaultfd allocates by the policy of the thread that asks. (mbind would split the region's VMA, and an ioctl
-  // may not span two.)
+  // userfaultfd allocates by the policy of the thread that asks. (mbind would split the region's
+  // VMA, and an ioctl may not span two.)
   sys::MemoryPolicy before;
   const bool preferred = sys::GetMemoryPolicy(&before) == 0 && sys::PreferNode(node) == 0;
   const MapResult result = MapAll(first, count, visitor);
@@ -74,8 +74,8 @@ int64_t Mapper::MapSome(uint64_t first, uint64_t count, bool* existed) const {
     *existed = true;
     bytes = sys::UffdContinue(uffd_, start, length);
     if (bytes == -EEXIST) {
-      // Mapped here already, by another thread's fault most likely, whose waiters the kernel has woken; ours, if
-      // it queued in between, it has not.
+      // Mapped here already, by another thread's fault most likely, whose waiters the kernel has
+      // woken; ours, if it queued in between, it has not.
       Wake(first, 1);
       return 1;
     }

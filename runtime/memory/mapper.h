@@ -4,10 +4,13 @@
 // range of pages exist and maps them into one process.
 //
 // Contract (what the reviewers asked of an exported vmap_pages_range):
-//   1. Arguments are checked: a range outside the arena is -ERANGE, an empty one -EINVAL, more pages than
+//   1. Arguments are checked: a range outside the arena is -ERANGE, an empty one -EINVAL, more
+//   pages than
 //      the machine has memory for -E2BIG; nothing has changed then.
-//   2. A page that is there is never replaced. It is mapped if it was not, and reported to the caller.
-//   3. Results are exact: [first, first + done) is mapped, and nothing beyond. On an error the caller
+//   2. A page that is there is never replaced. It is mapped if it was not, and reported to the
+//   caller.
+//   3. Results are exact: [first, first + done) is mapped, and nothing beyond. On an error the
+//   caller
 //      knows what to take back, and may retry.
 //   4. This header is internal.
 //
@@ -27,8 +30,8 @@
 namespace uarena {
 
 struct MapResult {
-  uint64_t done = 0;   // pages mapped, from the first on
-  int error = 0;       // 0 or -errno: why it stopped
+  uint64_t done = 0;  // pages mapped, from the first on
+  int error = 0;      // 0 or -errno: why it stopped
 };
 
 // Told of every run of pages that turned out to exist already.
@@ -48,8 +51,8 @@ class Mapper {
   // `uffd` -1: no userfaultfd; maps into this process by plain paging.
   Mapper(const Geometry& geometry, int data_fd, int uffd);
 
-  // Makes [first, first + count) resident and mapped. Fresh pages are zero, and on NUMA node `node` if
-  // that is not negative and has room. `visitor` may be null.
+  // Makes [first, first + count) resident and mapped. Fresh pages are zero, and on NUMA node `node`
+  // if that is not negative and has room. `visitor` may be null.
   MapResult Map(uint64_t first, uint64_t count, ExistingVisitor* visitor, int node) const;
 
   // Removes the pages from the memfd and from every process (vunmap_range). 0 or -errno.

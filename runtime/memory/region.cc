@@ -16,8 +16,8 @@
 namespace uarena {
 namespace {
 
-// Where RandomBase looks. AddressSanitizer's shadow ends at 0x1000'7fff'8000; ThreadSanitizer leaves
-// only the first 512 GiB and the top of the address space to the program.
+// Where RandomBase looks. AddressSanitizer's shadow ends at 0x1000'7fff'8000; ThreadSanitizer
+// leaves only the first 512 GiB and the top of the address space to the program.
 #if defined(__SANITIZE_THREAD__)
 constexpr uint64_t kLowestBase = 0x0010'0000'0000;
 constexpr uint64_t kHighestEnd = 0x0070'0000'0000;
@@ -82,27 +82,33 @@ absl::StatusOr<Region> Region::Reserve(uint64_t base, uint64_t bytes, uint64_t p
       result = TryReserve(base, bytes);
       if (result != -EEXIST) break;
     }
+    if (result == -EEXIST) {
+      return absl::ResourceExhaustedError(
+          absl::StrFormat("no room for an arena of %d bytes between 0x%x and 0x%x", bytes,
+                          kLowestBase, kHighestEnd));
+    }
   }
   if (result < 0 && result > -4096) {
-    return ErrnoStatus(static_cast<int>(result), absl::StrCat("reserving ", bytes, " bytes of address space"),
+    return ErrnoStatus(static_cast<int>(result),
+                       absl::StrCat("reserving ", bytes, " bytes of address space"),
                        "max_pages may be too large for this machine, or RLIMIT_AS too small");
   }
   if (static_cast<uint64_t>(result) != base - kGuardBytes) {
     // A kernel older than 4.17 takes MAP_FIXED_NOREPLACE as a hint.
     sys::Munmap(reinterpret_cast<void*>(result), bytes + 2 * kGuardBytes);
-    return absl::AlreadyExistsError(
-        absl::StrFormat("user_vm_start 0x%x: the kernel would not place %d bytes there", base, bytes));
+    return absl::AlreadyExistsError(absl::StrFormat(
+        "user_vm_start 0x%x: the kernel would not place %d bytes there", base, bytes));
   }
   return Region(base, bytes);
 }
 
 absl::Status Region::MapBacking(int fd) {
   // NORESERVE: hugetlb would otherwise set aside pool pages for the whole arena.
-  const intptr_t result =
-      sys::Mmap(reinterpret_cast<void*>(base_), bytes_, PROT_READ | PROT_WRITE,
-                MAP_SHARED | MAP_FIXED | MAP_NORESERVE, fd, 0);
+  const intptr_t result = sys::Mmap(reinterpret_cast<void*>(base_), bytes_, PROT_READ | PROT_WRITE,
+                                    MAP_SHARED | MAP_FIXED | MAP_NORESERVE, fd, 0);
   if (result < 0 && result > -4096) {
-    return ErrnoStatus(static_cast<int>(result), absl::StrFormat("mapping the arena at 0x%x", base_));
+    return ErrnoStatus(static_cast<int>(result),
+                       absl::StrFormat("mapping the arena at 0x%x", base_));
   }
   return absl::OkStatus();
 }

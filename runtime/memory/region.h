@@ -3,8 +3,8 @@
 // The address space of an arena: the counterpart of the kernel's get_vm_area().
 //
 // Example: base 0x2a00'0000'0000, 4 GiB. One PROT_NONE reservation covers
-// [0x29ff'ffff'8000, 0x2a01'0000'8000): a 32 KiB guard, the arena, a 32 KiB guard. MapBacking puts the
-// data memfd over the middle; nothing else is ever mapped inside.
+// [0x29ff'ffff'8000, 0x2a01'0000'8000): a 32 KiB guard, the arena, a 32 KiB guard. MapBacking puts
+// the data memfd over the middle; nothing else is ever mapped inside.
 #ifndef UARENA_MEMORY_REGION_H_
 #define UARENA_MEMORY_REGION_H_
 
@@ -27,8 +27,8 @@ uint64_t RandomBase(uint64_t bytes);
 // Owns a reserved range of address space; unmaps it, and what was mapped into it, at the end.
 class Region {
  public:
-  // Reserves guards and `bytes` at `base`, or at a RandomBase if 0. Errors: AlreadyExists naming the
-  // mapping that is in the way; ResourceExhausted (address space, RLIMIT_AS).
+  // Reserves guards and `bytes` at `base`, or at a RandomBase if 0. Errors: AlreadyExists naming
+  // the mapping that is in the way; ResourceExhausted (address space, RLIMIT_AS).
   static absl::StatusOr<Region> Reserve(uint64_t base, uint64_t bytes, uint64_t page_size);
 
   Region() = default;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Named points at which a test kills or stops the process, to prove what the runtime promises about it.
-// Compiled in with -DUARENA_FAILPOINTS=ON; otherwise nothing.
+// Named points at which a test kills or stops the process, to prove what the runtime promises about
+// it. Compiled in with -DUARENA_FAILPOINTS=ON; otherwise nothing.
 #ifndef UARENA_OS_FAILPOINT_H_
 #define UARENA_OS_FAILPOINT_H_
 
@@ -14,10 +14,10 @@ namespace uarena {
 inline std::atomic<void (*)(const char*)> g_failpoint_hook{nullptr};
 }  // namespace uarena
 
-#define UARENA_FAILPOINT(name)                                                      \
-  do {                                                                              \
+#define UARENA_FAILPOINT(name)                                                                    \
+  do {                                                                                            \
     if (auto* hook = ::uarena::g_failpoint_hook.load(std::memory_order_relaxed); hook != nullptr) \
-      hook(name);                                                                   \
+      hook(name);                                                                                 \
   } while (false)
 
 #else

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "os/features.h"
 
-#include <linux/io_uring.h>
 #include <fcntl.h>
+#include <linux/io_uring.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <sys/utsname.h>

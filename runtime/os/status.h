@@ -14,8 +14,8 @@ absl::Status ErrnoStatus(int error, absl::string_view what, absl::string_view hi
 }  // namespace uarena
 
 // Returns from the enclosing function when `expression` is not OK.
-#define UARENA_RETURN_IF_ERROR(expression)                           \
-  do {                                                               \
+#define UARENA_RETURN_IF_ERROR(expression)                                                    \
+  do {                                                                                        \
     if (absl::Status uarena_status = (expression); !uarena_status.ok()) return uarena_status; \
   } while (false)
 

@@ -60,9 +60,8 @@ int GetSeals(int fd) {
 int Fallocate(int fd, uint64_t offset, uint64_t length) {
   int result;
   do {
-    result = Quietly([&] {
-      return fallocate(fd, 0, static_cast<off_t>(offset), static_cast<off_t>(length));
-    });
+    result = Quietly(
+        [&] { return fallocate(fd, 0, static_cast<off_t>(offset), static_cast<off_t>(length)); });
   } while (result == -EINTR);
   return result;
 }
@@ -256,7 +255,8 @@ uint64_t NowNs() {
 }
 
 void SleepNs(uint64_t ns) {
-  timespec duration{static_cast<time_t>(ns / 1'000'000'000u), static_cast<long>(ns % 1'000'000'000u)};
+  timespec duration{static_cast<time_t>(ns / 1'000'000'000u),
+                    static_cast<long>(ns % 1'000'000'000u)};
   Quietly([&] { return clock_nanosleep(CLOCK_MONOTONIC, 0, &duration, nullptr); });
 }
 

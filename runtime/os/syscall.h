@@ -33,7 +33,8 @@ int64_t Pread(int fd, void* buffer, size_t length, uint64_t offset);
 intptr_t Mmap(void* addr, size_t length, int prot, int flags, int fd, uint64_t offset);
 int Munmap(void* addr, size_t length);
 int MadvisePopulateWrite(void* addr, size_t length);
-// The calling thread's memory policy, for a while: prefers `node`. Restoring needs what Get returned.
+// The calling thread's memory policy, for a while: prefers `node`. Restoring needs what Get
+// returned.
 struct MemoryPolicy {
   int mode = 0;
   unsigned long nodes[16] = {};
@@ -42,8 +43,9 @@ int GetMemoryPolicy(MemoryPolicy* policy);
 int SetMemoryPolicy(const MemoryPolicy& policy);
 int PreferNode(int node);
 
-// A userfaultfd with the given features. `kernel_faults`: in, whether one is wanted that sees the faults
-// of system calls too; out, whether it does. If that is not permitted, one for user mode only.
+// A userfaultfd with the given features. `kernel_faults`: in, whether one is wanted that sees the
+// faults of system calls too; out, whether it does. If that is not permitted, one for user mode
+// only.
 int Userfaultfd(uint64_t features, bool* kernel_faults);
 int UffdFeatures(uint64_t* features);
 int UffdRegisterMissing(int uffd, uint64_t start, uint64_t length);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The userfaultfd interface, with what distribution headers are too old to name. Whether the running
-// kernel has a feature is asked of the kernel, never of the header.
+// The userfaultfd interface, with what distribution headers are too old to name. Whether the
+// running kernel has a feature is asked of the kernel, never of the header.
 #ifndef UARENA_OS_UFFD_ABI_H_
 #define UARENA_OS_UFFD_ABI_H_
 

@@ -38,22 +38,20 @@ class TouchedPages final : public ExistingVisitor {
 
 }  // namespace
 
-int Allocator::AllocateOnce(std::optional<uint64_t> at, uint64_t count, int node,
-                            uint64_t* first) {
+int Allocator::AllocateOnce(std::optional<uint64_t> at, uint64_t count, int node, uint64_t* first) {
   const Control& control = *context_.control;
   const Operation operation(control, slot_);
   if (operation.index() == 0) return -EUSERS;
-  const int claimed =
-      RunTransaction(control, operation.index(), [&](Transaction& transaction) {
-        FreeRanges ranges(transaction);
-        const std::optional<PageRange> range =
-            at.has_value() ? ranges.Containing(*at) : ranges.FindFit(count);
-        if (!range.has_value()) return at.has_value() ? -EEXIST : -ENOSPC;
-        *first = at.value_or(range->first);
-        if (*first + count > range->end()) return -EEXIST;
-        return ClaimInTransaction(transaction, *range, *first, count, {.allocated = count},
-                                  IntentKind::kAllocate);
-      });
+  const int claimed = RunTransaction(control, operation.index(), [&](Transaction& transaction) {
+    FreeRanges ranges(transaction);
+    const std::optional<PageRange> range =
+        at.has_value() ? ranges.Containing(*at) : ranges.FindFit(count);
+    if (!range.has_value()) return at.has_value() ? -EEXIST : -ENOSPC;
+    *first = at.value_or(range->first);
+    if (*first + count > range->end()) return -EEXIST;
+    return ClaimInTransaction(transaction, *range, *first, count, {.allocated = count},
+                              IntentKind::kAllocate);
+  });
   if (claimed != 0) return claimed;
   TagClaim(control, operation.index(), IntentKind::kAllocate, *first, count);
   TouchedPages touched(context_.data_fd, control.description().geometry);
@@ -70,8 +68,8 @@ int Allocator::AllocateOnce(std::optional<uint64_t> at, uint64_t count, int node
   return 0;
 }
 
-// Repeats an attempt that found no room after making some: first by recovering dead processes, then by
-// taking back what faults populated ahead and nobody used.
+// Repeats an attempt that found no room after making some: first by recovering dead processes, then
+// by taking back what faults populated ahead and nobody used.
 template <typename Try>
 int Allocator::WithRoom(std::optional<uint64_t> at, uint64_t count, Try attempt) {
   const Control& control = *context_.control;
@@ -105,13 +103,12 @@ int Allocator::ReserveOnce(uint64_t first, uint64_t count) {
   const Control& control = *context_.control;
   const Operation operation(control, slot_);
   if (operation.index() == 0) return -EUSERS;
-  const int claimed =
-      RunTransaction(control, operation.index(), [&](Transaction& transaction) {
-        const std::optional<PageRange> range = FreeRanges(transaction).Containing(first);
-        if (!range.has_value() || first + count > range->end()) return -EEXIST;
-        return ClaimInTransaction(transaction, *range, first, count, {.reserved = count},
-                                  IntentKind::kReserve);
-      });
+  const int claimed = RunTransaction(control, operation.index(), [&](Transaction& transaction) {
+    const std::optional<PageRange> range = FreeRanges(transaction).Containing(first);
+    if (!range.has_value() || first + count > range->end()) return -EEXIST;
+    return ClaimInTransaction(transaction, *range, first, count, {.reserved = count},
+                              IntentKind::kReserve);
+  });
   if (claimed != 0) return claimed;
   TagClaim(control, operation.index(), IntentKind::kReserve, first, count);
   FillStates(control, first, count, PageKind::kReserved);
@@ -144,7 +141,8 @@ int Allocator::Free(uint64_t first, uint64_t count) {
       if (kind != PageKind::kAllocated && kind != PageKind::kReserved && kind != PageKind::kAhead) {
         continue;  // somebody else's, on its way from or to the free ranges
       }
-      claimed |= state.compare_exchange_strong(seen, PackState(DrainingOf(kind), operation.index()));
+      claimed |=
+          state.compare_exchange_strong(seen, PackState(DrainingOf(kind), operation.index()));
     }
   }
   UARENA_FAILPOINT("free.claimed");
@@ -173,8 +171,7 @@ int Allocator::AdoptTouched(uint64_t first, uint64_t count, bool zero_too) {
     const int claimed = RunTransaction(control, operation.index(), [&](Transaction& transaction) {
       const std::optional<PageRange> range = FreeRanges(transaction).Containing(page);
       if (!range.has_value()) return -ENOENT;
-      return ClaimInTransaction(transaction, *range, page, 1, {.allocated = 1},
-                                IntentKind::kTouch);
+      return ClaimInTransaction(transaction, *range, page, 1, {.allocated = 1}, IntentKind::kTouch);
     });
     if (claimed == -EUCLEAN) return claimed;
     if (claimed != 0) continue;
@@ -276,12 +273,12 @@ int Allocator::Populate(uint64_t first, uint64_t count) {
   const uint64_t end = first + count;
   for (uint64_t page = first; page < end;) {
     uint64_t run = page;
-    while (run < end && StateKind(control.state(run).load(std::memory_order_acquire)) ==
-                            PageKind::kAllocated) {
+    while (run < end &&
+           StateKind(control.state(run).load(std::memory_order_acquire)) == PageKind::kAllocated) {
       ++run;
     }
     if (run > page) {
-      const MapResult result = 
+      const MapResult result =
           context_.mapper.Map(page, run - page, nullptr, control.description().numa_node);
       if (result.error != 0) return result.error;
       page = run;

@@ -24,8 +24,8 @@ class Allocator {
   Allocator(const PageContext& context, uint32_t process_slot)
       : context_(context), slot_(process_slot) {}
 
-  // Takes `count` pages at `at`, or where they fit best, makes them resident, on NUMA node `node` if that is
-  // not negative, and maps them.
+  // Takes `count` pages at `at`, or where they fit best, makes them resident, on NUMA node `node`
+  // if that is not negative, and maps them.
   int Allocate(std::optional<uint64_t> at, uint64_t count, int node, uint64_t* first);
 
   // Frees what is allocated, reserved or ahead in the range.
@@ -33,9 +33,10 @@ class Allocator {
 
   int Reserve(uint64_t first, uint64_t count);
 
-  // Resolves a touch of the `touched` pages from `page` on: makes as many pages from there resident and
-  // mapped as are free, up to `window` (at least `touched`). The touched ones become ALLOCATED, the
-  // others AHEAD. `mapped` is how many are mapped now: at least 1, perhaps fewer than `touched`.
+  // Resolves a touch of the `touched` pages from `page` on: makes as many pages from there resident
+  // and mapped as are free, up to `window` (at least `touched`). The touched ones become ALLOCATED,
+  // the others AHEAD. `mapped` is how many are mapped now: at least 1, perhaps fewer than
+  // `touched`.
   int Touch(uint64_t page, uint64_t touched, uint64_t window, uint64_t* mapped);
 
   // Makes the whole range allocated, resident and mapped.
@@ -45,8 +46,8 @@ class Allocator {
   // `zero_too`, every free page that holds memory.
   int AdoptTouched(uint64_t first, uint64_t count, bool zero_too);
 
-  // Looks into the AHEAD pages of the range: those that hold data become ALLOCATED; the others stay, or
-  // with `release` become free. Adopts touched free pages too.
+  // Looks into the AHEAD pages of the range: those that hold data become ALLOCATED; the others
+  // stay, or with `release` become free. Adopts touched free pages too.
   int Settle(uint64_t first, uint64_t count, bool release);
 
   const PageContext& context() const { return context_; }

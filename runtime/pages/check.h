@@ -8,8 +8,8 @@
 namespace uarena {
 
 // Proves the invariants of a quiet arena: the free ranges are disjoint, maximal and indexed as
-// free_ranges.h says; every other page is allocated, reserved or ahead; counters agree with both; no
-// operation of a living or dead process is half done. Errors: DataLoss with what is wrong first.
+// free_ranges.h says; every other page is allocated, reserved or ahead; counters agree with both;
+// no operation of a living or dead process is half done. Errors: DataLoss with what is wrong first.
 absl::Status CheckInvariants(const Control& control, uint32_t process_slot);
 
 }  // namespace uarena

@@ -68,8 +68,8 @@ Layout::Layout(uint64_t max_pages) {
 namespace {
 
 absl::StatusOr<uint8_t*> MapControl(int fd, uint64_t bytes) {
-  const intptr_t result = sys::Mmap(nullptr, bytes, PROT_READ | PROT_WRITE,
-                                    MAP_SHARED | MAP_NORESERVE, fd, 0);
+  const intptr_t result =
+      sys::Mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, fd, 0);
   if (result < 0 && result > -4096) {
     return ErrnoStatus(static_cast<int>(result),
                        absl::StrCat("mapping ", bytes, " bytes of control memory"),
@@ -91,8 +91,8 @@ absl::StatusOr<Control> Control::Create(const ArenaDescription& description) {
 
   ControlHeader& header = control.header();
   header.version = kLayoutVersion;
-  header.flags = (geometry.huge ? kFlagHuge : 0u) |
-                 (description.segv_on_fault ? kFlagSegvOnFault : 0u);
+  header.flags =
+      (geometry.huge ? kFlagHuge : 0u) | (description.segv_on_fault ? kFlagSegvOnFault : 0u);
   header.base = geometry.base;
   header.max_pages = geometry.max_pages;
   header.quota_pages = description.quota_pages;
@@ -154,9 +154,8 @@ absl::StatusOr<Control> Control::Attach(UniqueFd fd) {
   }
   const Layout layout(geometry.max_pages);
   if (*bytes < layout.total_bytes) {
-    return absl::InvalidArgumentError(absl::StrCat("the control memfd has ", *bytes,
-                                                   " bytes where ", layout.total_bytes,
-                                                   " are needed"));
+    return absl::InvalidArgumentError(absl::StrCat(
+        "the control memfd has ", *bytes, " bytes where ", layout.total_bytes, " are needed"));
   }
   absl::StatusOr<uint8_t*> map = MapControl(fd.get(), layout.total_bytes);
   if (!map.ok()) return map.status();

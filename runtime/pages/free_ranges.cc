@@ -23,16 +23,16 @@ void ClearBit(Transaction& transaction, const BitmapLayout& bitmap, uint64_t bit
   }
 }
 
-std::optional<uint64_t> NextBit(Transaction& transaction, const BitmapLayout& bitmap,
-                                uint64_t bits, uint64_t bit) {
+std::optional<uint64_t> NextBit(Transaction& transaction, const BitmapLayout& bitmap, uint64_t bits,
+                                uint64_t bit) {
   if (bit >= bits) return std::nullopt;
   // Up until a word has a bit at or after ours, then down along the lowest bits.
   int level = 0;
   uint64_t position = bit;
   uint64_t word = 0;
   while (true) {
-    word = transaction.Read(bitmap.first_word[level] + position / 32) &
-           ~uint64_t{0} << (position % 32);
+    word = transaction.Read(bitmap.first_word[level] + position / 32) & ~uint64_t{0}
+                                                                            << (position % 32);
     if (word != 0) break;
     position = position / 32 + 1;
     if (++level == bitmap.levels) return std::nullopt;
@@ -115,8 +115,7 @@ std::optional<PageRange> FreeRanges::NextFrom(uint64_t page) {
 }
 
 std::optional<PageRange> FreeRanges::FindFit(uint64_t count) {
-  const std::optional<uint64_t> size =
-      NextBit(transaction_, layout_.sizes, max_pages_ + 1, count);
+  const std::optional<uint64_t> size = NextBit(transaction_, layout_.sizes, max_pages_ + 1, count);
   if (!size.has_value()) return std::nullopt;
   const uint32_t link = transaction_.Read(layout_.heads + *size);
   if (link == 0) {

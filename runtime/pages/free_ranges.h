@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The free ranges of an arena and the placement of allocations in them: best fit, the newest of equals
-// first, which is what the kernel's range_tree.c does with two red-black trees. Here they are
-// arrays indexed by page or by size, so that a change is a handful of words, whatever the number of ranges.
+// The free ranges of an arena and the placement of allocations in them: best fit, the newest of
+// equals first, which is what the kernel's range_tree.c does with two red-black trees. Here they
+// are arrays indexed by page or by size, so that a change is a handful of words, whatever the
+// number of ranges.
 //
-// Invariants: ranges are maximal (no two touch) and disjoint; bit p of `starts` is set exactly when a
-// range starts at p; it is in the list head[size]; bit s of `sizes` is set exactly when head[s] is not
-// empty.
+// Invariants: ranges are maximal (no two touch) and disjoint; bit p of `starts` is set exactly when
+// a range starts at p; it is in the list head[size]; bit s of `sizes` is set exactly when head[s]
+// is not empty.
 //
 // Example, 8 pages, [2,8) free. FindFit(1) = 2. Take(4, 1): [2,4) and [5,8) remain, head[2] = 2,
 // head[3] = 5. Give(4, 1): they merge into [2,8) again.
@@ -26,7 +27,8 @@ struct PageRange {
   uint64_t end() const { return first + count; }
 };
 
-// A view for the time of one transaction's attempt. Page numbers passed in must be within the arena.
+// A view for the time of one transaction's attempt. Page numbers passed in must be within the
+// arena.
 class FreeRanges {
  public:
   explicit FreeRanges(Transaction& transaction);
@@ -58,8 +60,8 @@ class FreeRanges {
 void SetBit(Transaction& transaction, const BitmapLayout& bitmap, uint64_t bit);
 void ClearBit(Transaction& transaction, const BitmapLayout& bitmap, uint64_t bit);
 // The nearest set bit at or after / at or before `bit`, below `bits`.
-std::optional<uint64_t> NextBit(Transaction& transaction, const BitmapLayout& bitmap,
-                                uint64_t bits, uint64_t bit);
+std::optional<uint64_t> NextBit(Transaction& transaction, const BitmapLayout& bitmap, uint64_t bits,
+                                uint64_t bit);
 std::optional<uint64_t> PreviousBit(Transaction& transaction, const BitmapLayout& bitmap,
                                     uint64_t bit);
 

@@ -3,11 +3,11 @@
 // What lies where in the control memfd. Everything here is shared with other processes, possibly of
 // another build, so it is plain atomics at fixed offsets; the header's version changes with it.
 //
-// Words are 64 bits: the value in the low 32, the number of the transaction that wrote it in the high 32
-// (see "Transactions" in runtime/README.md). They are named by index from the first word.
+// Words are 64 bits: the value in the low 32, the number of the transaction that wrote it in the
+// high 32 (see "Transactions" in runtime/README.md). They are named by index from the first word.
 //
-// Example, max_pages = 8: bitmaps need one word a level and one level, so size_levels = {first}, 9 heads
-// (sizes 0..8; 0 unused), 24 range words.
+// Example, max_pages = 8: bitmaps need one word a level and one level, so size_levels = {first}, 9
+// heads (sizes 0..8; 0 unused), 24 range words.
 #ifndef UARENA_PAGES_LAYOUT_H_
 #define UARENA_PAGES_LAYOUT_H_
 
@@ -57,8 +57,9 @@ struct alignas(64) ControlHeader {
   // Not 0 once a free page may hold memory: one that was populated ahead and given back, or any
   // page if some process has no userfaultfd. Such pages can be touched without anybody being told.
   std::atomic<uint32_t> free_pages_hold_memory;
-  // Touches being resolved. Until one is done, a page that it maps may be freed by somebody else first, and then
-  // be such a page. A toucher that was killed stays counted, which costs time and nothing else.
+  // Touches being resolved. Until one is done, a page that it maps may be freed by somebody else
+  // first, and then be such a page. A toucher that was killed stays counted, which costs time and
+  // nothing else.
   std::atomic<uint32_t> touches_in_flight;
   // The newest transaction: number << 13 | pending << 12 | operation.
   alignas(64) std::atomic<uint64_t> head;
@@ -94,14 +95,20 @@ inline IntentKind KindOf(uint32_t packed) {
 inline uint32_t PhaseOf(uint32_t packed) { return packed >> kIntentKindBits; }
 
 // Words of an operation's intent.
-enum IntentWord : uint32_t { kIntentKind = 0, kIntentFirst, kIntentCount, kIntentCursor, kIntentWords };
+enum IntentWord : uint32_t {
+  kIntentKind = 0,
+  kIntentFirst,
+  kIntentCount,
+  kIntentCursor,
+  kIntentWords
+};
 
 // Words of a root.
 enum RootWord : uint32_t {
-  kRootName = 0,                                  // 16 words of 4 bytes
-  kRootOffsetLow = kRootNameBytes / 4,            // byte offset in the arena plus 1; 0: unused
+  kRootName = 0,                        // 16 words of 4 bytes
+  kRootOffsetLow = kRootNameBytes / 4,  // byte offset in the arena plus 1; 0: unused
   kRootOffsetHigh,
-  kRootWords = 32,                                // the rest is kept for types
+  kRootWords = 32,  // the rest is kept for types
 };
 
 // Words of a free range, indexed by its first page. Links are page + 1; 0 is none.

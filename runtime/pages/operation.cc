@@ -41,7 +41,8 @@ absl::StatusOr<Membership> Membership::Join(const Control& control) {
   Membership membership;
   membership.lock_fd_.reset(sys::Reopen(control.fd()));
   if (!membership.lock_fd_.valid()) {
-    return ErrnoStatus(membership.lock_fd_.get(), "reopening the control memfd through /proc/self/fd",
+    return ErrnoStatus(membership.lock_fd_.get(),
+                       "reopening the control memfd through /proc/self/fd",
                        "/proc must be mounted");
   }
   for (int pass = 0; pass < 2; ++pass) {

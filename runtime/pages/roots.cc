@@ -75,8 +75,7 @@ void WriteOffset(Transaction& transaction, uint64_t entry, uint64_t stored) {
 
 }  // namespace
 
-int SetRoot(const Control& control, uint32_t process_slot, std::string_view name,
-            uint64_t offset) {
+int SetRoot(const Control& control, uint32_t process_slot, std::string_view name, uint64_t offset) {
   const Operation operation(control, process_slot);
   if (operation.index() == 0) return -EUSERS;
   const NameWords words = Pack(name);
@@ -108,15 +107,14 @@ int FindRoot(const Control& control, uint32_t process_slot, std::string_view nam
              uint64_t* offset) {
   const Operation operation(control, process_slot);
   if (operation.index() == 0) return -EUSERS;
-  const int result =
-      RunTransaction(control, operation.index(), [&](Transaction& transaction) {
-        const Place place = Look(transaction, Pack(name));
-        if (!place.found.has_value()) return -ENOENT;
-        *offset = (uint64_t{transaction.Read(*place.found + kRootOffsetHigh)} << 32 |
-                   transaction.Read(*place.found + kRootOffsetLow)) -
-                  1;
-        return -EALREADY;  // found; nothing to commit
-      });
+  const int result = RunTransaction(control, operation.index(), [&](Transaction& transaction) {
+    const Place place = Look(transaction, Pack(name));
+    if (!place.found.has_value()) return -ENOENT;
+    *offset = (uint64_t{transaction.Read(*place.found + kRootOffsetHigh)} << 32 |
+               transaction.Read(*place.found + kRootOffsetLow)) -
+              1;
+    return -EALREADY;  // found; nothing to commit
+  });
   return result == -EALREADY ? 0 : result;
 }
 
@@ -126,16 +124,15 @@ std::vector<std::string> RootNames(const Control& control, uint32_t process_slot
   if (operation.index() == 0) return names;
   for (uint32_t i = 0; i < kMaxRoots; ++i) {
     char name[kRootNameBytes] = {};
-    const int result =
-        RunTransaction(control, operation.index(), [&](Transaction& transaction) {
-          const uint64_t entry = EntryIndex(control, i);
-          if (!InUse(transaction, entry)) return -ENOENT;
-          for (uint32_t word = 0; word < kNameWords; ++word) {
-            const uint32_t value = transaction.Read(entry + kRootName + word);
-            memcpy(name + word * 4, &value, 4);
-          }
-          return -EALREADY;
-        });
+    const int result = RunTransaction(control, operation.index(), [&](Transaction& transaction) {
+      const uint64_t entry = EntryIndex(control, i);
+      if (!InUse(transaction, entry)) return -ENOENT;
+      for (uint32_t word = 0; word < kNameWords; ++word) {
+        const uint32_t value = transaction.Read(entry + kRootName + word);
+        memcpy(&name[size_t{word} * 4], &value, 4);
+      }
+      return -EALREADY;
+    });
     if (result == -EALREADY) names.emplace_back(name, strnlen(name, sizeof(name)));
   }
   return names;

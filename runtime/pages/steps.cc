@@ -18,7 +18,8 @@ bool Swap(PageState& state, uint16_t expected, uint16_t wanted) {
   return state.compare_exchange_strong(expected, wanted, std::memory_order_acq_rel);
 }
 
-// The end of the run of pages that `operation` drains and that starts at `first`; `first` if there is none.
+// The end of the run of pages that `operation` drains and that starts at `first`; `first` if there
+// is none.
 uint64_t DrainingRunEnd(const Control& control, uint32_t operation, uint64_t first, uint64_t end) {
   uint64_t page = first;
   while (page < end) {
@@ -55,8 +56,8 @@ void InsertRun(const Control& control, uint32_t operation, uint64_t first, uint6
   while (first < end) {
     uint64_t run_end = first;
     const int result = RunTransaction(control, operation, [&](Transaction& transaction) {
-      // Looked at within the attempt: a toucher that takes a page over commits a transaction after it
-      // has changed the state, so an attempt that has not seen the change does not commit.
+      // Looked at within the attempt: a toucher that takes a page over commits a transaction after
+      // it has changed the state, so an attempt that has not seen the change does not commit.
       run_end = DrainingRunEnd(control, operation, first, end);
       if (run_end == first) return -ENOENT;
       int64_t counts[3] = {};
@@ -81,7 +82,8 @@ void InsertRun(const Control& control, uint32_t operation, uint64_t first, uint6
     }
     if (result != 0) return;
     UARENA_FAILPOINT("free.inserted");
-    // The states mean nothing now; but the tag must not outlive the operation, whose number will be used again.
+    // The states mean nothing now; but the tag must not outlive the operation, whose number will be
+    // used again.
     for (uint64_t page = first; page < run_end; ++page) {
       PageState& state = control.state(page);
       const uint16_t seen = state.load(std::memory_order_relaxed);
@@ -103,14 +105,14 @@ int ClaimInTransaction(Transaction& transaction, const PageRange& from, uint64_t
   if (quota != 0 && transaction.Read(kWordAllocated) + counts.allocated > quota) return -EDQUOT;
   FreeRanges(transaction).Take(from, first, count);
   transaction.Add(kWordFree, -static_cast<int64_t>(count));
-  if (counts.allocated != 0) transaction.Add(kWordAllocated, static_cast<int64_t>(counts.allocated));
+  if (counts.allocated != 0)
+    transaction.Add(kWordAllocated, static_cast<int64_t>(counts.allocated));
   if (counts.reserved != 0) transaction.Add(kWordReserved, static_cast<int64_t>(counts.reserved));
   if (counts.ahead != 0) transaction.Add(kWordAhead, static_cast<int64_t>(counts.ahead));
   transaction.Write(control.IntentIndex(operation, kIntentFirst), static_cast<uint32_t>(first));
   transaction.Write(control.IntentIndex(operation, kIntentCount), static_cast<uint32_t>(count));
-  transaction.Write(
-      control.IntentIndex(operation, kIntentCursor),
-      static_cast<uint32_t>(kind == IntentKind::kTouch ? counts.allocated : first));
+  transaction.Write(control.IntentIndex(operation, kIntentCursor),
+                    static_cast<uint32_t>(kind == IntentKind::kTouch ? counts.allocated : first));
   transaction.Write(control.IntentIndex(operation, kIntentKind), PackIntent(kind, 0));
   return 0;
 }
@@ -266,8 +268,7 @@ int FinishConvert(const Control& control, uint32_t operation) {
         return 0;
       });
     }
-    Swap(control.state(page), tag,
-         PackState(result == 0 ? PageKind::kAllocated : PageKind::kFree));
+    Swap(control.state(page), tag, PackState(result == 0 ? PageKind::kAllocated : PageKind::kFree));
     if (result != 0) result = -EAGAIN;
   }
   StoreIntentKind(control, operation, IntentKind::kNone, 0);

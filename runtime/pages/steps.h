@@ -4,8 +4,9 @@
 // where a dead process stopped, under the same operation record, with the same steps. So every
 // step can be repeated from its beginning.
 //
-// Invariant: between the transaction that writes an operation's intent and the store that clears it,
-// the intent and the page states tagged with the operation say everything about what is half done.
+// Invariant: between the transaction that writes an operation's intent and the store that clears
+// it, the intent and the page states tagged with the operation say everything about what is half
+// done.
 //
 // All return 0 or -errno and are async-signal-safe.
 #ifndef UARENA_PAGES_STEPS_H_

@@ -21,7 +21,8 @@ void Apply(const Control& control, uint64_t head) {
   if (count > kMaxWrites) count = kMaxWrites;  // only a damaged record says so
   for (uint32_t i = 0; i < count; ++i) {
     const uint64_t index = record.writes[i].index.load(std::memory_order_acquire);
-    const auto value = static_cast<uint32_t>(record.writes[i].value.load(std::memory_order_acquire));
+    const auto value =
+        static_cast<uint32_t>(record.writes[i].value.load(std::memory_order_acquire));
     if (index >= control.layout().word_count) continue;
     Word& word = control.word(index);
     uint64_t seen = word.load(std::memory_order_acquire);
@@ -79,7 +80,8 @@ void Transaction::Write(uint64_t index, uint32_t value) {
     inconsistent_ = true;
     return;
   }
-  writes_[used_++] = {index, WordValue(control_.word(index).load(std::memory_order_acquire)), value};
+  writes_[used_++] = {index, WordValue(control_.word(index).load(std::memory_order_acquire)),
+                      value};
   filter_ |= uint64_t{1} << (index & 63);
 }
 

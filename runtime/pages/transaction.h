@@ -3,13 +3,14 @@
 // Transactions on the words of the control memory: several words change at once, or none does,
 // whatever happens to the process in between.
 //
-// Invariant: at most one transaction is pending; its writes are fixed in its operation's record; and
-// every word it writes has either an older version (not yet applied) or its number (applied).
+// Invariant: at most one transaction is pending; its writes are fixed in its operation's record;
+// and every word it writes has either an older version (not yet applied) or its number (applied).
 // No word is written by a later transaction before all of them have its number.
 //
-// Example: head = 41|done. A begins, reads word 7 = {5, v38}, wants 6. B commits 42. A's commit finds
-// head 42, not 41: A starts again and reads what B left. Had A published 42 first and been killed
-// there, B would have found 42|pending, swapped {5, v38} for {6, v42} in A's place, marked 42 done, and gone on.
+// Example: head = 41|done. A begins, reads word 7 = {5, v38}, wants 6. B commits 42. A's commit
+// finds head 42, not 41: A starts again and reads what B left. Had A published 42 first and been
+// killed there, B would have found 42|pending, swapped {5, v38} for {6, v42} in A's place, marked
+// 42 done, and gone on.
 #ifndef UARENA_PAGES_TRANSACTION_H_
 #define UARENA_PAGES_TRANSACTION_H_
 
@@ -20,8 +21,8 @@
 
 namespace uarena {
 
-// One attempt after another to change words. Belongs to one thread; async-signal-safe. The record of
-// `operation` must be this caller's for as long as the object lives.
+// One attempt after another to change words. Belongs to one thread; async-signal-safe. The record
+// of `operation` must be this caller's for as long as the object lives.
 class Transaction {
  public:
   Transaction(const Control& control, uint32_t operation)
@@ -73,8 +74,8 @@ class Transaction {
 void HelpPending(const Control& control);
 
 // Repeats `attempt(transaction)` until it commits. It returns 0 to have its writes committed, or a
-// negative errno to end without them; that value is returned, once it is known to rest on consistent
-// reads. -EUCLEAN: the shared memory is damaged.
+// negative errno to end without them; that value is returned, once it is known to rest on
+// consistent reads. -EUCLEAN: the shared memory is damaged.
 template <typename Attempt>
 int RunTransaction(const Control& control, uint32_t operation, Attempt attempt) {
   Transaction transaction(control, operation);

@@ -8,6 +8,7 @@
 //   uarenactl check NAME    proves the invariants of a quiet arena
 //   uarenactl probe         what this kernel allows, and which fault mode is picked
 #include <cstdio>
+#include <exception>
 #include <string>
 #include <vector>
 
@@ -19,11 +20,11 @@
 #include "client/daemon_client.h"
 #include "fault/resolver.h"
 #include "memory/backing.h"
+#include "nlohmann/json.hpp"
 #include "os/syscall.h"
 #include "pages/check.h"
 #include "pages/operation.h"
 #include "pages/recovery.h"
-#include "nlohmann/json.hpp"
 #include "uarena/arena.h"
 
 ABSL_FLAG(bool, json, false, "Print JSON");
@@ -128,8 +129,7 @@ int Stat(const std::string& name) {
     const ProcessRecord& record = control.process(slot);
     if (record.state.load() == 0) continue;
     const bool alive = sys::ByteLocked(control.fd(), control.LockOffset(slot)) == 1;
-    const auto mode =
-        std::string(FaultModeName(static_cast<FaultMode>(record.mode.load() & 0xff)));
+    const auto mode = std::string(FaultModeName(static_cast<FaultMode>(record.mode.load() & 0xff)));
     const FaultStats stats = ReadFaultStats(record);
     value["processes"].push_back({{"pid", record.pid.load()},
                                   {"alive", alive},
@@ -139,11 +139,10 @@ int Stat(const std::string& name) {
                                   {"resolve_ns", stats.resolve_ns},
                                   {"batch_pages_log2", stats.batch_pages},
                                   {"resolve_ns_log2", stats.resolve_ns_log2}});
-    absl::StrAppendFormat(&text, "process %d%s, %s: %d faults, %d pages, mean %d ns; pages per fault%s\n",
-                          record.pid.load(), alive ? "" : " (dead)", mode, stats.faults,
-                          stats.pages_populated,
-                          stats.faults == 0 ? 0 : stats.resolve_ns / stats.faults,
-                          Histogram(stats.batch_pages));
+    absl::StrAppendFormat(
+        &text, "process %d%s, %s: %d faults, %d pages, mean %d ns; pages per fault%s\n",
+        record.pid.load(), alive ? "" : " (dead)", mode, stats.faults, stats.pages_populated,
+        stats.faults == 0 ? 0 : stats.resolve_ns / stats.faults, Histogram(stats.batch_pages));
   }
   Print(value, text);
   return 0;
@@ -155,13 +154,16 @@ int Check(const std::string& name) {
   const Control& control = looked->control;
   absl::StatusOr<Membership> membership = Membership::Join(control);
   if (!membership.ok()) return Fail(membership.status());
-  const PageContext context{
-      &control, Mapper(control.description().geometry, looked->opened.data.get(), -1),
-      looked->opened.data.get()};
+  const PageContext context{&control,
+                            Mapper(control.description().geometry, looked->opened.data.get(), -1),
+                            looked->opened.data.get()};
   const int recovered = RecoverDeadProcesses(control, context);
   const absl::Status status = CheckInvariants(control, membership->slot());
   membership->Leave(control);
-  Print({{"name", name}, {"recovered", recovered}, {"ok", status.ok()}, {"error", std::string(status.message())}},
+  Print({{"name", name},
+         {"recovered", recovered},
+         {"ok", status.ok()},
+         {"error", std::string(status.message())}},
         status.ok() ? absl::StrFormat("%s: every invariant holds; %d dead processes recovered\n",
                                       name, recovered)
                     : "");
@@ -205,7 +207,9 @@ int Main(const std::vector<char*>& arguments) {
   const std::string verb = arguments.size() > 1 ? arguments[1] : "";
   const bool named = verb == "stat" || verb == "rm" || verb == "check";
   if ((!named && verb != "ls" && verb != "probe") || arguments.size() != (named ? 3u : 2u)) {
-    fprintf(stderr, "usage: uarenactl [--json] [--socket=PATH] ls | stat NAME | rm NAME | check NAME | probe\n");
+    fprintf(stderr,
+            "usage: uarenactl [--json] [--socket=PATH] ls | stat NAME | rm NAME | check NAME | "
+            "probe\n");
     return 2;
   }
   if (verb == "ls") return List();
@@ -224,5 +228,10 @@ int Main(const std::vector<char*>& arguments) {
 
 int main(int argc, char** argv) {
   absl::SetProgramUsageMessage("ls | stat NAME | rm NAME | check NAME | probe");
-  return uarena::Main(absl::ParseCommandLine(argc, argv));
+  try {
+    return uarena::Main(absl::ParseCommandLine(argc, argv));
+  } catch (const std::exception& error) {  // of the JSON library, or out of memory
+    fprintf(stderr, "uarenactl: %s\n", error.what());
+    return 1;
+  }
 }

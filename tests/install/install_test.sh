@@ -25,11 +25,12 @@ case $how in
     export PKG_CONFIG_PATH
     [[ $("$PKG_CONFIG" --modversion uarena) == "$VERSION" ]]
     mkdir build
-    # Unquoted: these are lists of words.
-    "$CXX" -std=c++20 consumer/main.cc -o build/main $("$PKG_CONFIG" --cflags --libs --static uarena)
+    read -ra cflags < <("$PKG_CONFIG" --cflags uarena)
+    read -ra libs < <("$PKG_CONFIG" --libs --static uarena)
+    "$CXX" -std=c++20 "${cflags[@]}" consumer/main.cc -o build/main "${libs[@]}"
     # C code is compiled as C, and linked as C++ since the library is that.
-    "$CC" -Wall -Werror $("$PKG_CONFIG" --cflags uarena) -c consumer/main.c -o build/main.o
-    "$CXX" build/main.o -o build/main_c $("$PKG_CONFIG" --libs --static uarena)
+    "$CC" -Wall -Werror "${cflags[@]}" -c consumer/main.c -o build/main.o
+    "$CXX" build/main.o -o build/main_c "${libs[@]}"
     ;;
 esac
 

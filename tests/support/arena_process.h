@@ -8,6 +8,7 @@
 #include <spawn.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -40,12 +41,13 @@ class Shared {
   T* const object_;
 };
 
-// Runs `body` in a child, which exits with what it returns.
+// Runs `body` in a child, which exits with what it returns. The child dies with the calling thread.
 template <typename Body>
 pid_t Fork(Body body) {
   fflush(nullptr);
   const pid_t pid = fork();
   if (pid == 0) {
+    prctl(PR_SET_PDEATHSIG, SIGKILL);  // a failed test leaves nobody behind
     const int status = body();
     fflush(nullptr);
     _exit(status);

@@ -60,10 +60,16 @@ class Arena {
   // version; existing arena of another geometry).
   static absl::StatusOr<Arena> Open(std::string_view name, const ArenaOptions& options = {});
 
+  // Makes the daemon forget the arena `name`; whoever is attached keeps it, and its memory goes
+  // when the last one detaches. Of `options` it uses `socket_path`. Errors: InvalidArgument (name),
+  // Unavailable (no daemon), NotFound, PermissionDenied (another user's).
+  static absl::Status Remove(std::string_view name, const ArenaOptions& options = {});
+
   // Hands the arena to the process at the other end of `socket_fd`, a connected Unix socket that
-  // stays the caller's. Receive blocks for it and attaches at the same address; of `options` it uses
-  // the fields that concern the attaching process. Errors: InvalidArgument (not such a socket, or
-  // what came is not an arena), AlreadyExists (the address is in use here), Unavailable (hung up).
+  // stays the caller's. Receive blocks for it and attaches at the same address; of `options` it
+  // uses the fields that concern the attaching process. Errors: InvalidArgument (not such a socket,
+  // or what came is not an arena), AlreadyExists (the address is in use here), Unavailable (hung
+  // up).
   absl::Status Send(int socket_fd) const;
   static absl::StatusOr<Arena> Receive(int socket_fd, const ArenaOptions& options = {});
 
@@ -71,28 +77,31 @@ class Arena {
   Arena& operator=(Arena&&) noexcept;
   ~Arena();
 
-  // Allocates `count` contiguous pages and maps them here: at `addr` if not null, else where they fit
-  // best. The pages are zeroed and resident; they stay valid until freed, whatever memory becomes
-  // short. `node` prefers a NUMA node. Errors: InvalidArgument (`count` 0, `addr` unaligned, no such
-  // node), OutOfRange (`count` or `addr`), AlreadyExists (`addr`: a page there is taken),
-  // ResourceExhausted (no such run of free pages, memory, or quota).
+  // Allocates `count` contiguous pages and maps them here: at `addr` if not null, else where they
+  // fit best. The pages are zeroed and resident; they stay valid until freed, whatever memory
+  // becomes short. `node` prefers a NUMA node. Errors: InvalidArgument (`count` 0, `addr`
+  // unaligned, no such node), OutOfRange (`count` or `addr`), AlreadyExists (`addr`: a page there
+  // is taken), ResourceExhausted (no such run of free pages, memory, or quota).
   absl::StatusOr<void*> AllocPages(void* addr, uint64_t count, int node = kNoNode);
 
   // Frees the pages: afterwards a touch from any process finds a zero page (or SIGSEGV). `addr` is
   // rounded down to a page and the range is clipped at the arena's end; pages in it that are free
   // already are fine and reserved ones become free, as in the kernel. Errors: InvalidArgument
-  // (`count` 0), OutOfRange (`addr`), FailedPrecondition (every page was free already: a double free).
+  // (`count` 0), OutOfRange (`addr`), FailedPrecondition (every page was free already: a double
+  // free).
   absl::Status FreePages(void* addr, uint64_t count);
 
-  // Keeps AllocPages(nullptr, …) and other reservations away from the range, without memory; a touch
-  // still gets a page. FreePages undoes it. Errors: InvalidArgument (`count` 0, `addr` unaligned; the
-  // kernel silently ignores the latter), OutOfRange, AlreadyExists (a page there is taken).
+  // Keeps AllocPages(nullptr, …) and other reservations away from the range, without memory; a
+  // touch still gets a page. FreePages undoes it. Errors: InvalidArgument (`count` 0, `addr`
+  // unaligned; the kernel silently ignores the latter), OutOfRange, AlreadyExists (a page there is
+  // taken).
   absl::Status ReservePages(void* addr, uint64_t count);
 
   // Makes every page of the range resident and mapped here, allocating those that are not, so
-  // that system calls can use it as a buffer: under userfaultfd a system call that meets a missing page
-  // fails with EFAULT. `addr` need not be aligned. Errors: InvalidArgument (`bytes` 0), OutOfRange,
-  // FailedPrecondition (`segv_on_fault` and a page is not allocated), ResourceExhausted.
+  // that system calls can use it as a buffer: under userfaultfd a system call that meets a missing
+  // page fails with EFAULT. `addr` need not be aligned. Errors: InvalidArgument (`bytes` 0),
+  // OutOfRange, FailedPrecondition (`segv_on_fault` and a page is not allocated),
+  // ResourceExhausted.
   absl::Status Populate(const void* addr, size_t bytes);
 
   // Where the arena begins, its size in bytes, its page size in bytes.
@@ -109,8 +118,8 @@ class Arena {
   absl::StatusOr<void*> FromOffset(uint32_t offset) const;
 
   // Publishes `ptr` under `name` (1 to 63 bytes) for every process; null removes the name. Atomic.
-  // Errors: InvalidArgument (name), OutOfRange (`ptr` is not in the arena), ResourceExhausted (1,024
-  // names are taken), NotFound (removing a name that is not there).
+  // Errors: InvalidArgument (name), OutOfRange (`ptr` is not in the arena), ResourceExhausted
+  // (1,024 names are taken), NotFound (removing a name that is not there).
   absl::Status SetRoot(std::string_view name, const void* ptr);
   // Errors: InvalidArgument (name), NotFound.
   absl::StatusOr<void*> Root(std::string_view name) const;
@@ -124,8 +133,8 @@ class Arena {
   // it matters; harmless at any time. Returns the number of dead processes found.
   absl::StatusOr<int> Recover();
 
-  // Walks the shared state and proves its invariants: every page is free, reserved, allocated or ahead
-  // exactly once, ranges match, counters match. The arena should be quiet. Errors: DataLoss,
+  // Walks the shared state and proves its invariants: every page is free, reserved, allocated or
+  // ahead exactly once, ranges match, counters match. The arena should be quiet. Errors: DataLoss,
   // with the first page that breaks a rule.
   absl::Status CheckInvariants() const;
 
@@ -143,15 +152,15 @@ class Arena {
 
 // What the running kernel allows, as `uarenactl probe` prints it.
 struct KernelAbilities {
-  bool userfaultfd = false;            // any uffd at all
+  bool userfaultfd = false;                // any uffd at all
   bool userfaultfd_kernel_faults = false;  // a uffd that also sees faults of system calls
-  bool sigbus = false;                 // UFFD_FEATURE_SIGBUS
+  bool sigbus = false;                     // UFFD_FEATURE_SIGBUS
   bool io_uring = false;
   bool memfd_sealing = false;
-  uint64_t huge_2mib_pages = 0;        // in the pool now, free
+  uint64_t huge_2mib_pages = 0;  // in the pool now, free
   size_t page_size = 0;
-  std::string kernel;                  // uname -r
-  std::string userfaultfd_reason;      // why not, or which way it was opened
+  std::string kernel;                     // uname -r
+  std::string userfaultfd_reason;         // why not, or which way it was opened
   FaultMode picked = FaultMode::kKernel;  // what kAuto means here
   std::string picked_reason;
 };
