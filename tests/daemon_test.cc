@@ -281,12 +281,16 @@ TEST_F(DaemonTest, ControlTool) {
 }
 
 TEST_F(DaemonTest, ManyArenasAreListed) {
-  for (int i = 0; i < 100; ++i) {
+  const size_t count = 2 * kListEntries + 1;  // three frames
+#if defined(__SANITIZE_THREAD__)
+  GTEST_SKIP() << "ThreadSanitizer leaves no room for so many";
+#endif
+  for (size_t i = 0; i < count; ++i) {
     ASSERT_TRUE(OpenFromDaemon(absl::StrCat("arena-", i), Options()).ok()) << i;
   }
   const absl::StatusOr<std::vector<ArenaEntry>> list = ListArenas(daemon_.socket());
   ASSERT_TRUE(list.ok()) << list.status();
-  EXPECT_EQ(list->size(), 100u);
+  EXPECT_EQ(list->size(), count);
 }
 
 TEST_F(DaemonTest, SecondDaemonSaysSoAndTheFirstIsUnharmed) {

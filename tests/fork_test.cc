@@ -21,6 +21,11 @@ using testing::Wait;
 class ForkTest : public ::testing::TestWithParam<FaultMode> {
  protected:
   void SetUp() override {
+#if defined(__SANITIZE_THREAD__)
+    if (GetParam() == FaultMode::kThread) {
+      GTEST_SKIP() << "ThreadSanitizer does not know threads that a forked child starts";
+    }
+#endif
     ArenaOptions options;
     options.max_pages = 10'000;
     options.fault_mode = GetParam();

@@ -15,7 +15,9 @@ file(WRITE ${WORK}/example.cc "${source}")
 execute_process(COMMAND pkg-config --libs absl_statusor absl_status absl_strings absl_str_format
   OUTPUT_VARIABLE libraries OUTPUT_STRIP_TRAILING_WHITESPACE COMMAND_ERROR_IS_FATAL ANY)
 separate_arguments(libraries)
-separate_arguments(FLAGS)
+if(SANITIZE)
+  set(FLAGS -fsanitize=${SANITIZE})
+endif()
 execute_process(COMMAND ${CXX} -std=c++20 -Wall -Wextra -Werror ${FLAGS} -I${INCLUDE}
   ${WORK}/example.cc -o ${WORK}/example ${LIBRARY} ${libraries} -pthread COMMAND_ERROR_IS_FATAL ANY)
 execute_process(COMMAND ${WORK}/example OUTPUT_VARIABLE printed COMMAND_ERROR_IS_FATAL ANY)

@@ -209,15 +209,18 @@ TEST_P(StressTest, PagesHaveOneOwnerAndKeepTheirContents) {
   options.max_pages = kPages;
   options.fault_mode = mode;
   options.socket_path = daemon.socket();
-  auto open = [&](const char* name) { return Arena::Open(name, options); };
-  absl::StatusOr<Arena> allocating = open("allocating");
-  absl::StatusOr<Arena> touching = open("touching");
-  ASSERT_TRUE(allocating.ok() && touching.ok()) << allocating.status() << touching.status();
   Shared<Board> board;
   const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(Seconds());
   std::vector<pid_t> children;
   for (uint32_t process = 0; process < kProcesses; ++process) {
     children.push_back(Fork([&, process] {
+      absl::StatusOr<Arena> allocating = Arena::Open("allocating", options);
+      absl::StatusOr<Arena> touching = Arena::Open("touching", options);
+      if (!allocating.ok() || !touching.ok()) {
+        fprintf(stderr, "%s %s\n", allocating.status().ToString().c_str(),
+                touching.status().ToString().c_str());
+        return 1;
+      }
       std::vector<std::thread> threads;
       for (uint32_t thread = 0; thread < kThreads; ++thread) {
         threads.emplace_back([&, id = process * kThreads + thread + 1] {
@@ -231,6 +234,10 @@ TEST_P(StressTest, PagesHaveOneOwnerAndKeepTheirContents) {
   for (const pid_t child : children) EXPECT_EQ(Wait(child), 0);
   EXPECT_FALSE(board->failed.load());
   EXPECT_GT(board->steps.load(), 1000u);
+  options.fault_mode = FaultMode::kAuto;
+  absl::StatusOr<Arena> allocating = Arena::Open("allocating", options);
+  absl::StatusOr<Arena> touching = Arena::Open("touching", options);
+  ASSERT_TRUE(allocating.ok() && touching.ok()) << allocating.status() << touching.status();
   ASSERT_TRUE(allocating->Recover().ok());
   ASSERT_TRUE(touching->Recover().ok());
   EXPECT_EQ(allocating->CheckInvariants(), absl::OkStatus());

@@ -25,10 +25,6 @@
 namespace uarena {
 namespace {
 
-// Asking for memory in amounts that matter is checked against what the machine has left, since the
-// kernel would otherwise find out by killing somebody.
-constexpr uint64_t kLargeBytes = 64 << 20;
-
 uint64_t Address(const void* ptr) { return reinterpret_cast<uint64_t>(ptr); }
 
 absl::Status NotInside(const char* argument, const void* ptr, const Geometry& geometry) {
@@ -174,13 +170,8 @@ absl::StatusOr<void*> Arena::AllocPages(void* addr, uint64_t count, int node) {
   }
   const uint64_t bytes = count << geometry.page_shift;
   int error = 0;
-  if (bytes >= kLargeBytes && !geometry.huge) {
-    if (bytes > TotalMemory()) {
-      error = -E2BIG;
-    } else if (bytes > AvailableMemory()) {
-      error = -ENOMEM;
-    }
-  }
+  // 2 MiB pages come from a pool, which says for itself what it has.
+  if (!geometry.huge && !impl_->memory_budget().Take(bytes)) error = -ENOMEM;
   uint64_t first = 0;
   if (error == 0) {
     std::optional<uint64_t> at;

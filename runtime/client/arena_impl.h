@@ -14,6 +14,7 @@
 #include "fault/resolver.h"
 #include "memory/region.h"
 #include "os/fd.h"
+#include "os/memory_budget.h"
 #include "pages/allocator.h"
 #include "pages/control.h"
 #include "pages/operation.h"
@@ -49,6 +50,7 @@ class ArenaImpl {
   const Control& control() const { return control_; }
   const Geometry& geometry() const { return control_.description().geometry; }
   Allocator& allocator() { return allocator_; }
+  MemoryBudget& memory_budget() { return memory_budget_; }
   int data_fd() const { return data_.get(); }
   uint32_t slot() const { return membership_.slot(); }
   FaultMode mode() const { return opened_.mode; }
@@ -71,6 +73,7 @@ class ArenaImpl {
   Membership membership_;
   OpenedMode opened_;
   Allocator allocator_;
+  MemoryBudget memory_budget_;
   std::unique_ptr<Resolver> resolver_;
   std::unique_ptr<HandlerThread> handler_;
   std::unique_ptr<Keeper> keeper_;

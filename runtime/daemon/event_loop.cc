@@ -44,7 +44,7 @@ void EventLoop::Arm(io_uring_sqe* sqe, Request* request) {
 
 void EventLoop::Accept(int socket, Request* request) {
   io_uring_sqe* sqe = Next();
-  io_uring_prep_accept(sqe, socket, nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK);
+  io_uring_prep_accept(sqe, socket, nullptr, nullptr, SOCK_CLOEXEC);
   Arm(sqe, request);
 }
 

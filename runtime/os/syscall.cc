@@ -85,6 +85,10 @@ int64_t SeekHole(int fd, uint64_t offset) {
   return Quietly([&] { return lseek(fd, static_cast<off_t>(offset), SEEK_HOLE); });
 }
 
+int OpenReadOnly(const char* path) {
+  return Quietly([&] { return open(path, O_RDONLY | O_CLOEXEC); });
+}
+
 int64_t Pread(int fd, void* buffer, size_t length, uint64_t offset) {
   return Quietly([&] { return pread(fd, buffer, length, static_cast<off_t>(offset)); });
 }

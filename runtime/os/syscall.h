@@ -27,6 +27,7 @@ int PunchHole(int fd, uint64_t offset, uint64_t length);
 int64_t SeekData(int fd, uint64_t offset);
 int64_t SeekHole(int fd, uint64_t offset);
 
+int OpenReadOnly(const char* path);
 int64_t Pread(int fd, void* buffer, size_t length, uint64_t offset);
 
 // mmap; returns the address or -errno as a small negative number (use IsError).

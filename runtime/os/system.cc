@@ -32,22 +32,6 @@ uint64_t TotalMemory() {
   return (uint64_t{info.totalram} + info.totalswap) * info.mem_unit;
 }
 
-uint64_t AvailableMemory() {
-  std::ifstream file("/proc/meminfo");
-  std::string key;
-  std::string rest;
-  uint64_t kib = 0;
-  uint64_t available = 0;
-  bool found = false;
-  while (file >> key >> kib && std::getline(file, rest)) {
-    if (key == "MemAvailable:" || key == "SwapFree:") {
-      available += kib * 1024;
-      found = true;
-    }
-  }
-  return found ? available : TotalMemory();
-}
-
 bool NodeOnline(int node) {
   if (node < 0) return false;
   const std::string path = absl::StrCat("/sys/devices/system/node/node", node);

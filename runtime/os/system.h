@@ -13,9 +13,8 @@ namespace uarena {
 // The system's page size in bytes.
 size_t SystemPageSize();
 
-// Bytes of memory the machine has, and bytes that could be had now without swapping.
+// Bytes of memory and swap the machine has.
 uint64_t TotalMemory();
-uint64_t AvailableMemory();
 
 // Whether NUMA node `node` exists and is online.
 bool NodeOnline(int node);

@@ -83,10 +83,11 @@ Operation::Operation(const Control& control, uint32_t process_slot) : control_(c
   for (uint32_t i = 0; i < kMaxOperations; ++i) {
     const uint32_t index = (home + i) % (kMaxOperations - 1) + 1;
     std::atomic<uint32_t>& owner = control.operation(index).owner;
+    if (owner.load(std::memory_order_relaxed) != 0) continue;
+    // Before it is taken, so that recovery looks at it if we are killed right after.
+    RaiseTo(control.header().operation_high, index + 1);
     uint32_t expected = 0;
-    if (owner.load(std::memory_order_relaxed) == 0 &&
-        owner.compare_exchange_strong(expected, process_slot + 1, std::memory_order_acq_rel)) {
-      RaiseTo(control.header().operation_high, index + 1);
+    if (owner.compare_exchange_strong(expected, process_slot + 1, std::memory_order_acq_rel)) {
       index_ = index;
       return;
     }
