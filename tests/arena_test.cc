@@ -72,6 +72,20 @@ TEST_P(ArenaTest, SequentialTouchesAreBatchedAndStillCountedOneByOne) {
   EXPECT_LT(stats.faults.faults, 30u);
 }
 
+TEST_P(ArenaTest, ReservedPagesAreBatchedToo) {
+  Arena arena = Make(8192, GetParam());
+  ASSERT_EQ(arena.ReservePages(Page(arena, 100), 4096), absl::OkStatus());
+  for (uint64_t page = 100; page < 4000; ++page) *Page(arena, page) = 1;
+  const ArenaStats stats = *arena.Stats();
+  EXPECT_EQ(stats.allocated_pages, 3900u);
+  EXPECT_EQ(stats.reserved_pages, 196u);
+  EXPECT_LT(stats.faults.faults, 40u);
+  EXPECT_EQ(arena.FreePages(Page(arena, 100), 4096), absl::OkStatus());
+  EXPECT_EQ(arena.Stats()->populated_pages, 0u);
+  EXPECT_EQ(*Page(arena, 200), 0);
+  EXPECT_EQ(arena.CheckInvariants(), absl::OkStatus());
+}
+
 TEST_P(ArenaTest, AllocateFreeReserve) {
   Arena arena = Make(100, GetParam());
   const absl::StatusOr<void*> first = arena.AllocPages(nullptr, 10);

@@ -161,12 +161,8 @@ int Allocator::AdoptTouched(uint64_t first, uint64_t count, bool zero_too) {
   const Operation operation(control, slot_);
   if (operation.index() == 0) return -EUSERS;
   const uint64_t end = first + count;
-  while (first < end) {
-    const int64_t data = sys::SeekData(context_.data_fd, first << geometry.page_shift);
-    if (data < 0) break;
-    const uint64_t page = static_cast<uint64_t>(data) >> geometry.page_shift;
-    if (page >= end) break;
-    first = page + 1;
+  ResidentPagesWalk resident(context_.data_fd, geometry);
+  for (uint64_t page = resident.NextFrom(first); page < end; page = resident.NextFrom(page + 1)) {
     if (!zero_too && !PageHoldsData(context_.data_fd, geometry, page)) continue;
     const int claimed = RunTransaction(control, operation.index(), [&](Transaction& transaction) {
       const std::optional<PageRange> range = FreeRanges(transaction).Containing(page);
@@ -179,6 +175,16 @@ int Allocator::AdoptTouched(uint64_t first, uint64_t count, bool zero_too) {
     FinishTouch(context_, operation.index());
   }
   return 0;
+}
+
+bool Allocator::NoteIfFree(uint64_t page) {
+  const Control& control = *context_.control;
+  const PageKind kind = StateKind(control.state(page).load(std::memory_order_acquire));
+  if (kind == PageKind::kAllocated || kind == PageKind::kReserved || kind == PageKind::kAhead) {
+    return false;
+  }
+  control.header().free_pages_hold_memory.store(1);
+  return true;
 }
 
 int Allocator::TouchFree(uint32_t operation, uint64_t page, uint64_t touched, uint64_t window,
@@ -202,14 +208,9 @@ int Allocator::TouchFree(uint32_t operation, uint64_t page, uint64_t touched, ui
   UARENA_FAILPOINT("touch.mapped");
   *mapped = result.done;
   if (result.error == 0 || result.done >= touched) {
-    for (uint64_t i = 0; i < result.done; ++i) {
-      const PageKind kind = StateKind(control.state(page + i).load(std::memory_order_acquire));
-      if (kind == PageKind::kAllocated || kind == PageKind::kAhead) continue;
-      // Freed before it was mapped; now it may be free and hold memory.
-      control.header().free_pages_hold_memory.store(1);
-      if (i < touched) return -EAGAIN;
-    }
-    return 0;
+    bool again = false;
+    for (uint64_t i = 0; i < result.done; ++i) again |= NoteIfFree(page + i) && i < touched;
+    return again ? -EAGAIN : 0;
   }
   // Out of memory: nobody has been told of the range. What did get mapped is free, and zero.
   StoreIntent(control, operation, {IntentKind::kFree, 1, page, count, page});
@@ -237,6 +238,7 @@ int Allocator::TouchCounted(uint64_t page, uint64_t touched, uint64_t window, ui
   const bool segv = control.description().segv_on_fault;
   const Operation operation(control, slot_);
   if (operation.index() == 0) return -EUSERS;
+  uint64_t count = 1;
   for (int tries = 0;; ++tries) {
     if (!segv) {
       const int result = TouchFree(operation.index(), page, touched, window, mapped);
@@ -248,6 +250,11 @@ int Allocator::TouchCounted(uint64_t page, uint64_t touched, uint64_t window, ui
     if (segv && kind != PageKind::kAllocated && kind != PageKind::kClaimed) return -EACCES;
     if (kind == PageKind::kReserved || kind == PageKind::kAhead) {
       Convert(control, operation.index(), page, seen);
+      // Reserved neighbours are populated ahead as free ones are, and stay reserved.
+      while (kind == PageKind::kReserved && count < window && page + count < control.max_pages() &&
+             StateKind(control.state(page + count).load(std::memory_order_relaxed)) == kind) {
+        ++count;
+      }
       continue;
     }
     if (IsDraining(kind) && tries < kTouchTries) {
@@ -259,9 +266,11 @@ int Allocator::TouchCounted(uint64_t page, uint64_t touched, uint64_t window, ui
       continue;
     }
     // Allocated, or another operation's: not ours to account for, only to map.
-    const MapResult result = context_.mapper.Map(page, 1, nullptr, control.description().numa_node);
+    const MapResult result =
+        context_.mapper.Map(page, count, nullptr, control.description().numa_node);
     *mapped = result.done;
-    if (result.error != 0) return result.error;
+    if (result.done == 0) return result.error;
+    for (uint64_t i = 1; i < result.done; ++i) NoteIfFree(page + i);
     // If the page was freed in between, it has to be claimed after all.
     const uint16_t now = control.state(page).load(std::memory_order_acquire);
     if (now == seen || StateKind(now) == PageKind::kAllocated || tries >= kTouchTries) return 0;
@@ -303,6 +312,7 @@ int Allocator::Settle(uint64_t first, uint64_t count, bool release) {
   // Phase 1: nothing to punch. A page that is written to right now keeps what is written.
   StoreIntent(control, operation.index(), {IntentKind::kFree, 1, first, count, first});
   if (release) control.header().free_pages_hold_memory.store(1);
+  ResidentPagesWalk resident(context_.data_fd, geometry);
   PageRange occupied;
   bool drained = false;
   for (uint64_t at = first; NextOccupied(control, operation.index(), at, end, &occupied);
@@ -310,10 +320,11 @@ int Allocator::Settle(uint64_t first, uint64_t count, bool release) {
     for (uint64_t page = occupied.first; page < occupied.end(); ++page) {
       PageState& state = control.state(page);
       uint16_t seen = state.load(std::memory_order_acquire);
-      if (StateKind(seen) != PageKind::kAhead) continue;
-      if (PageHoldsData(context_.data_fd, geometry, page)) {
+      const PageKind kind = StateKind(seen);
+      if (kind != PageKind::kAhead && kind != PageKind::kReserved) continue;
+      if (resident.NextFrom(page) == page && PageHoldsData(context_.data_fd, geometry, page)) {
         Convert(control, converting.index(), page, seen);
-      } else if (release) {
+      } else if (release && kind == PageKind::kAhead) {
         drained |= state.compare_exchange_strong(
             seen, PackState(PageKind::kDrainingAhead, operation.index()));
       }

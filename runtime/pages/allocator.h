@@ -55,6 +55,9 @@ class Allocator {
  private:
   int AllocateOnce(std::optional<uint64_t> at, uint64_t count, int node, uint64_t* first);
   int ReserveOnce(uint64_t first, uint64_t count);
+  // Whether a page that was just mapped has been freed before: then it may be free and hold memory,
+  // which is noted.
+  bool NoteIfFree(uint64_t page);
   int TouchCounted(uint64_t page, uint64_t touched, uint64_t window, uint64_t* mapped);
   int TouchFree(uint32_t operation, uint64_t page, uint64_t touched, uint64_t window,
                 uint64_t* mapped);

@@ -21,4 +21,15 @@ bool PageHoldsData(int data_fd, const Geometry& geometry, uint64_t page) {
   return false;
 }
 
+uint64_t ResidentPagesWalk::NextFrom(uint64_t page) {
+  if (page < run_end_) return std::max(page, run_first_);
+  const uint64_t none = geometry_.max_pages;
+  const int64_t data = page < none ? sys::SeekData(data_fd_, page << geometry_.page_shift) : -1;
+  if (data < 0) return none;
+  run_first_ = static_cast<uint64_t>(data) >> geometry_.page_shift;
+  const int64_t hole = sys::SeekHole(data_fd_, run_first_ << geometry_.page_shift);
+  run_end_ = hole < 0 ? none : static_cast<uint64_t>(hole) >> geometry_.page_shift;
+  return run_first_;
+}
+
 }  // namespace uarena

@@ -41,7 +41,8 @@ class ArenaImpl;
 //
 // Fork: the child has a working copy of every handle. exec detaches.
 //
-// Errors: a method that returns an error has changed nothing. The message names the argument, its
+// Errors: a method that returns an error has changed nothing (but Populate may have got part of the
+// way). The message names the argument, its
 // value and what to do. Codes: InvalidArgument (a wrong value), OutOfRange (not inside the arena),
 // AlreadyExists (pages taken), ResourceExhausted (no pages, memory, quota or table space),
 // FailedPrecondition (not in this state or mode), NotFound, Unavailable (no daemon),
