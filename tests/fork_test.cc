@@ -77,10 +77,14 @@ TEST_P(ForkTest, ParentDetachesFirst) {
 
 TEST_P(ForkTest, GrandchildrenAndConcurrentForks) {
   std::atomic<bool> stop{false};
-  // The parent's threads fault while it forks.
+  // The parent's threads fault while it forks. (Only once they run: AddressSanitizer does not
+  // survive a fork in the middle of a thread's start.)
+  std::atomic<bool> running{false};
   std::thread toucher([&] {
+    running.store(true);
     for (uint64_t page = 5000; !stop.load(); page = page < 9000 ? page + 1 : 5000) *Page(page) = 1;
   });
+  while (!running.load()) std::this_thread::yield();
   for (int round = 0; round < 30; ++round) {
     const pid_t child = Fork([&] {
       *Page(static_cast<uint64_t>(round)) = 1;
