@@ -43,7 +43,7 @@ Resolution Resolver::ResolveSome(uint64_t page, uint64_t touched, uint64_t* mapp
   const uint64_t start = sys::NowNs();
   UARENA_FAILPOINT("fault.start");
   const WindowChoice window = streams_.Choose(page, max_populate_pages_);
-  while (true) {
+  for (bool made_room = false;;) {
     const int result = allocator_.Touch(page, touched, std::max(window.pages, touched), mapped);
     switch (result) {
       case 0:
@@ -54,6 +54,13 @@ Resolution Resolver::ResolveSome(uint64_t page, uint64_t touched, uint64_t* mapp
         // Every operation record is taken, by running calls or by dead processes.
         RecoverDeadProcesses(*allocator_.context().control, allocator_.context());
         sched_yield();
+        continue;
+      case -EDQUOT:
+        // Pages that dead processes hold, or that were populated ahead for nothing, count as well.
+        if (made_room) return Resolution::kRefused;
+        made_room = true;
+        RecoverDeadProcesses(*allocator_.context().control, allocator_.context());
+        allocator_.Settle(0, allocator_.context().control->max_pages(), true);
         continue;
       case -ESRCH:
       case -ENOENT:

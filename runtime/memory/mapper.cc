@@ -46,17 +46,24 @@ MapResult Mapper::MapAll(uint64_t first, uint64_t count, ExistingVisitor* visito
   MapResult result;
   result.error = CheckRange(first, count);
   int tries = 0;
+  uint64_t attempt = count;
   while (result.error == 0 && result.done < count) {
     bool existed = false;
     const uint64_t at = first + result.done;
-    const int64_t pages = MapSome(at, count - result.done, &existed);
+    attempt = std::min(attempt, count - result.done);
+    const int64_t pages = MapSome(at, attempt, &existed);
     if (pages > 0) {
       if (existed && visitor != nullptr) visitor->OnExisting(at, static_cast<uint64_t>(pages));
       result.done += static_cast<uint64_t>(pages);
       tries = 0;
+      attempt = count;
     } else if (pages == -EAGAIN || pages == -EFAULT) {
       if (++tries > kTransientTries) result.error = static_cast<int>(pages);
       sched_yield();
+    } else if (pages == -ENOENT && attempt > 1) {
+      // The range spans two VMAs: the program has changed one part of the region (madvise,
+      // mprotect). An ioctl serves one VMA.
+      attempt /= 2;
     } else {
       result.error = static_cast<int>(pages);
     }

@@ -15,24 +15,32 @@
 namespace uarena {
 namespace {
 
-// How long a toucher leaves a page to the process that is just freeing it before it takes it over.
+// How often a toucher gives way to the process that is just freeing the page. It waits no longer:
+// that one may be stopped.
 constexpr int kDrainingPatience = 64;
 constexpr int kTouchTries = 256;
 
 // Notes whether a page that was to be fresh holds data.
 class TouchedPages final : public ExistingVisitor {
  public:
-  TouchedPages(int data_fd, const Geometry& geometry) : data_fd_(data_fd), geometry_(geometry) {}
+  TouchedPages(const Control& control, uint32_t operation, int data_fd)
+      : control_(control), operation_(operation), data_fd_(data_fd) {}
   void OnExisting(uint64_t first, uint64_t count) override {
+    if (!met_existing_) {
+      met_existing_ = true;
+      StoreIntentKind(control_, operation_, IntentKind::kAllocate, kPhaseMetExisting);
+    }
     for (uint64_t page = first; page < first + count && !any_; ++page) {
-      any_ = PageHoldsData(data_fd_, geometry_, page);
+      any_ = PageHoldsData(data_fd_, control_.description().geometry, page);
     }
   }
   bool any() const { return any_; }
 
  private:
-  int data_fd_;
-  const Geometry& geometry_;
+  const Control& control_;
+  const uint32_t operation_;
+  const int data_fd_;
+  bool met_existing_ = false;
   bool any_ = false;
 };
 
@@ -49,12 +57,13 @@ int Allocator::AllocateOnce(std::optional<uint64_t> at, uint64_t count, int node
     if (!range.has_value()) return at.has_value() ? -EEXIST : -ENOSPC;
     *first = at.value_or(range->first);
     if (*first + count > range->end()) return -EEXIST;
+    if (CheckQuota(transaction, count) != 0) return -EDQUOT;
     return ClaimInTransaction(transaction, *range, *first, count, {.allocated = count},
                               IntentKind::kAllocate);
   });
   if (claimed != 0) return claimed;
   TagClaim(control, operation.index(), IntentKind::kAllocate, *first, count);
-  TouchedPages touched(context_.data_fd, control.description().geometry);
+  TouchedPages touched(control, operation.index(), context_.data_fd);
   const MapResult mapped = context_.mapper.Map(*first, count, &touched, node);
   UARENA_FAILPOINT("allocate.mapped");
   if (mapped.error != 0 || touched.any()) {
@@ -62,7 +71,7 @@ int Allocator::AllocateOnce(std::optional<uint64_t> at, uint64_t count, int node
     if (mapped.error == 0) return at.has_value() ? -EEXIST : -EAGAIN;
     return mapped.error == -ENOSPC ? -ENOMEM : mapped.error;
   }
-  FillStates(control, *first, count, PageKind::kAllocated);
+  FillStates(control, operation.index(), *first, count, PageKind::kAllocated);
   UARENA_FAILPOINT("allocate.filled");
   StoreIntentKind(control, operation.index(), IntentKind::kNone, 0);
   return 0;
@@ -77,11 +86,14 @@ int Allocator::WithRoom(std::optional<uint64_t> at, uint64_t count, Try attempt)
   while (true) {
     const int result = attempt();
     if (result == -EAGAIN) continue;  // met a touched page, which is out of the way now
-    if (result != -EEXIST && result != -ENOSPC && result != -EUSERS) return result;
+    if (result != -EEXIST && result != -ENOSPC && result != -EDQUOT && result != -EUSERS) {
+      return result;
+    }
     switch (last_resort++) {
       case 0:
         if (WordValue(control.word(kWordAhead).load(std::memory_order_relaxed)) != 0) {
-          Settle(at.value_or(0), at.has_value() ? count : control.max_pages(), true);
+          const bool here = at.has_value() && result != -EDQUOT;
+          Settle(here ? *at : 0, here ? count : control.max_pages(), true);
           break;
         }
         [[fallthrough]];
@@ -111,7 +123,7 @@ int Allocator::ReserveOnce(uint64_t first, uint64_t count) {
   });
   if (claimed != 0) return claimed;
   TagClaim(control, operation.index(), IntentKind::kReserve, first, count);
-  FillStates(control, first, count, PageKind::kReserved);
+  FillStates(control, operation.index(), first, count, PageKind::kReserved);
   UARENA_FAILPOINT("reserve.filled");
   StoreIntentKind(control, operation.index(), IntentKind::kNone, 0);
   return 0;
@@ -122,7 +134,7 @@ int Allocator::Reserve(uint64_t first, uint64_t count) {
   return WithRoom(first, count, [&] { return ReserveOnce(first, count); });
 }
 
-int Allocator::Free(uint64_t first, uint64_t count) {
+int Allocator::FreeOnce(uint64_t first, uint64_t count) {
   const Control& control = *context_.control;
   // Those that hold nothing as well: to free is to give the memory back.
   if (const int error = AdoptTouched(first, count, true); error != 0) return error;
@@ -151,6 +163,13 @@ int Allocator::Free(uint64_t first, uint64_t count) {
   return -EALREADY;
 }
 
+int Allocator::Free(uint64_t first, uint64_t count) {
+  const int result = FreeOnce(first, count);
+  // What looks free to us may be held by a dead process.
+  if (result != -EALREADY || RecoverDeadProcesses(*context_.control, context_) <= 0) return result;
+  return FreeOnce(first, count);
+}
+
 int Allocator::AdoptTouched(uint64_t first, uint64_t count, bool zero_too) {
   const Control& control = *context_.control;
   if (control.header().touches_in_flight.load() == 0 &&
@@ -163,7 +182,9 @@ int Allocator::AdoptTouched(uint64_t first, uint64_t count, bool zero_too) {
   const uint64_t end = first + count;
   ResidentPagesWalk resident(context_.data_fd, geometry);
   for (uint64_t page = resident.NextFrom(first); page < end; page = resident.NextFrom(page + 1)) {
-    if (!zero_too && !PageHoldsData(context_.data_fd, geometry, page)) continue;
+    // Of hugetlb's pages nobody says which are resident, so there only those that hold data are
+    // adopted.
+    if ((!zero_too || geometry.huge) && !PageHoldsData(context_.data_fd, geometry, page)) continue;
     const int claimed = RunTransaction(control, operation.index(), [&](Transaction& transaction) {
       const std::optional<PageRange> range = FreeRanges(transaction).Containing(page);
       if (!range.has_value()) return -ENOENT;
@@ -193,8 +214,11 @@ int Allocator::TouchFree(uint32_t operation, uint64_t page, uint64_t touched, ui
   uint64_t count = 0;
   const int claimed = RunTransaction(control, operation, [&](Transaction& transaction) {
     const std::optional<PageRange> range = FreeRanges(transaction).Containing(page);
-    if (!range.has_value()) return -ENOENT;
+    if (!range.has_value()) return -ENODATA;
+    uint64_t room = 0;
     count = std::min(window, range->end() - page);
+    if (CheckQuota(transaction, std::min(touched, count), &room) != 0) return -EDQUOT;
+    count = std::min(count, room);
     const uint64_t allocated = std::min(touched, count);
     const ClaimCounts counts{.allocated = allocated, .ahead = count - allocated};
     return ClaimInTransaction(transaction, *range, page, count, counts, IntentKind::kTouch);
@@ -212,12 +236,13 @@ int Allocator::TouchFree(uint32_t operation, uint64_t page, uint64_t touched, ui
     for (uint64_t i = 0; i < result.done; ++i) again |= NoteIfFree(page + i) && i < touched;
     return again ? -EAGAIN : 0;
   }
-  // Out of memory: nobody has been told of the range. What did get mapped is free, and zero.
+  // Out of memory. Only states that carry our number: somebody may have freed a page meanwhile, and
+  // somebody else have it now. What did get mapped is free, and zero.
   StoreIntent(control, operation, {IntentKind::kFree, 1, page, count, page});
   control.header().free_pages_hold_memory.store(1);
   for (uint64_t i = 0; i < count; ++i) {
     const PageKind kind = i < touched ? PageKind::kAllocated : PageKind::kAhead;
-    uint16_t expected = PackState(kind);
+    uint16_t expected = PackState(kind, operation);
     control.state(page + i).compare_exchange_strong(expected,
                                                     PackState(DrainingOf(kind), operation));
   }
@@ -243,13 +268,13 @@ int Allocator::TouchCounted(uint64_t page, uint64_t touched, uint64_t window, ui
     if (!segv) {
       const int result = TouchFree(operation.index(), page, touched, window, mapped);
       if (result == -EAGAIN) continue;
-      if (result != -ENOENT) return result;
+      if (result != -ENODATA) return result;
     }
     const uint16_t seen = control.state(page).load(std::memory_order_acquire);
     const PageKind kind = StateKind(seen);
     if (segv && kind != PageKind::kAllocated && kind != PageKind::kClaimed) return -EACCES;
     if (kind == PageKind::kReserved || kind == PageKind::kAhead) {
-      Convert(control, operation.index(), page, seen);
+      if (Convert(control, operation.index(), page, seen) == -EDQUOT) return -EDQUOT;
       // Reserved neighbours are populated ahead as free ones are, and stay reserved.
       while (kind == PageKind::kReserved && count < window && page + count < control.max_pages() &&
              StateKind(control.state(page + count).load(std::memory_order_relaxed)) == kind) {
@@ -257,13 +282,14 @@ int Allocator::TouchCounted(uint64_t page, uint64_t touched, uint64_t window, ui
       }
       continue;
     }
-    if (IsDraining(kind) && tries < kTouchTries) {
+    if (IsDraining(kind)) {
       if (tries < kDrainingPatience) {
         sched_yield();
-      } else {
-        Convert(control, operation.index(), page, seen);
+        continue;
       }
-      continue;
+      // Still its freer's, who may punch it after we have mapped it: then the touch came before the
+      // free. Otherwise it becomes a free page that holds memory.
+      control.header().free_pages_hold_memory.store(1);
     }
     // Allocated, or another operation's: not ours to account for, only to map.
     const MapResult result =
@@ -273,7 +299,10 @@ int Allocator::TouchCounted(uint64_t page, uint64_t touched, uint64_t window, ui
     for (uint64_t i = 1; i < result.done; ++i) NoteIfFree(page + i);
     // If the page was freed in between, it has to be claimed after all.
     const uint16_t now = control.state(page).load(std::memory_order_acquire);
-    if (now == seen || StateKind(now) == PageKind::kAllocated || tries >= kTouchTries) return 0;
+    if (now == seen || StateKind(now) == PageKind::kAllocated) return 0;
+    if (tries < kTouchTries) continue;
+    control.header().free_pages_hold_memory.store(1);
+    return 0;
   }
 }
 

@@ -54,6 +54,7 @@ class Allocator {
 
  private:
   int AllocateOnce(std::optional<uint64_t> at, uint64_t count, int node, uint64_t* first);
+  int FreeOnce(uint64_t first, uint64_t count);
   int ReserveOnce(uint64_t first, uint64_t count);
   // Whether a page that was just mapped has been freed before: then it may be free and hold memory,
   // which is noted.

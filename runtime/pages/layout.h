@@ -137,7 +137,8 @@ struct alignas(64) ProcessRecord {
   std::atomic<uint64_t> resolve_ns_log2[32];
 };
 
-// Kinds of a page's 16-bit state; the high 12 bits hold the operation for the kinds that need one.
+// Kinds of a page's 16-bit state. The high 12 bits hold the operation that put the page into that
+// state; it is what lets an operation, or its recovery, undo its own work and nobody else's.
 enum class PageKind : uint16_t {
   kFree = 0,
   kAllocated,

@@ -11,7 +11,7 @@
 namespace uarena {
 namespace {
 
-// One insert covers at most so many pages, so that an attempt that loses a race repeats little.
+// One insert covers at most so many pages: recovery untags as many, not knowing how far that got.
 constexpr uint64_t kInsertPages = 65'536;
 
 bool Swap(PageState& state, uint16_t expected, uint16_t wanted) {
@@ -51,48 +51,38 @@ void ForDrainingRuns(const Control& control, uint32_t operation, uint64_t first,
   }
 }
 
-// Inserts the run into the free ranges, as far as it is still the operation's.
-void InsertRun(const Control& control, uint32_t operation, uint64_t first, uint64_t end) {
-  while (first < end) {
-    uint64_t run_end = first;
-    const int result = RunTransaction(control, operation, [&](Transaction& transaction) {
-      // Looked at within the attempt: a toucher that takes a page over commits a transaction after
-      // it has changed the state, so an attempt that has not seen the change does not commit.
-      run_end = DrainingRunEnd(control, operation, first, end);
-      if (run_end == first) return -ENOENT;
-      int64_t counts[3] = {};
-      for (uint64_t page = first; page < run_end; ++page) {
-        const PageKind kind = StateKind(control.state(page).load(std::memory_order_relaxed));
-        if (!IsDraining(kind)) return -EAGAIN;  // taken over just now; the run ends earlier
-        ++counts[static_cast<int>(DrainedFrom(kind)) - static_cast<int>(PageKind::kAllocated)];
-      }
-      FreeRanges(transaction).Give(first, run_end - first);
-      transaction.Add(kWordFree, static_cast<int64_t>(run_end - first));
-      transaction.Add(kWordAllocated, -counts[0]);
-      transaction.Add(kWordReserved, -counts[1]);
-      transaction.Add(kWordAhead, -counts[2]);
-      transaction.Write(control.IntentIndex(operation, kIntentCursor),
-                        static_cast<uint32_t>(run_end));
-      return 0;
-    });
-    if (result == -EAGAIN) continue;
-    if (result == -ENOENT) {  // taken over; go on behind it
-      ++first;
-      continue;
+// The states of free pages mean nothing; but a tag must not outlive the operation, whose number
+// will be used again. By compare-and-swap, since the pages may have been claimed in the meantime.
+void Untag(const Control& control, uint32_t operation, uint64_t first, uint64_t end) {
+  for (uint64_t page = first; page < end; ++page) {
+    PageState& state = control.state(page);
+    const uint16_t seen = state.load(std::memory_order_relaxed);
+    if (IsDraining(StateKind(seen)) && StateOperation(seen) == operation) {
+      Swap(state, seen, PackState(PageKind::kFree));
     }
-    if (result != 0) return;
-    UARENA_FAILPOINT("free.inserted");
-    // The states mean nothing now; but the tag must not outlive the operation, whose number will be
-    // used again.
-    for (uint64_t page = first; page < run_end; ++page) {
-      PageState& state = control.state(page);
-      const uint16_t seen = state.load(std::memory_order_relaxed);
-      if (IsDraining(StateKind(seen)) && StateOperation(seen) == operation) {
-        Swap(state, seen, PackState(PageKind::kFree));
-      }
-    }
-    first = run_end;
   }
+}
+
+// Inserts a run of pages that the operation drains into the free ranges.
+void InsertRun(const Control& control, uint32_t operation, uint64_t first, uint64_t end) {
+  // Counted once: while the operation drains them nobody else changes their states.
+  int64_t counts[3] = {};
+  for (uint64_t page = first; page < end; ++page) {
+    const PageKind kind = StateKind(control.state(page).load(std::memory_order_relaxed));
+    ++counts[static_cast<int>(DrainedFrom(kind)) - static_cast<int>(PageKind::kAllocated)];
+  }
+  const int result = RunTransaction(control, operation, [&](Transaction& transaction) {
+    FreeRanges(transaction).Give(first, end - first);
+    transaction.Add(kWordFree, static_cast<int64_t>(end - first));
+    transaction.Add(kWordAllocated, -counts[0]);
+    transaction.Add(kWordReserved, -counts[1]);
+    transaction.Add(kWordAhead, -counts[2]);
+    transaction.Write(control.IntentIndex(operation, kIntentCursor), static_cast<uint32_t>(end));
+    return 0;
+  });
+  if (result != 0) return;  // the memory is damaged
+  UARENA_FAILPOINT("free.inserted");
+  Untag(control, operation, first, end);
 }
 
 }  // namespace
@@ -101,8 +91,6 @@ int ClaimInTransaction(Transaction& transaction, const PageRange& from, uint64_t
                        uint64_t count, const ClaimCounts& counts, IntentKind kind) {
   const Control& control = transaction.control();
   const uint32_t operation = transaction.operation();
-  const uint64_t quota = control.description().quota_pages;
-  if (quota != 0 && transaction.Read(kWordAllocated) + counts.allocated > quota) return -EDQUOT;
   FreeRanges(transaction).Take(from, first, count);
   transaction.Add(kWordFree, -static_cast<int64_t>(count));
   if (counts.allocated != 0)
@@ -117,6 +105,18 @@ int ClaimInTransaction(Transaction& transaction, const PageRange& from, uint64_t
   return 0;
 }
 
+int CheckQuota(Transaction& transaction, uint64_t more, uint64_t* room) {
+  const uint64_t quota = transaction.control().description().quota_pages;
+  if (quota == 0) {
+    if (room != nullptr) *room = transaction.control().max_pages();
+    return 0;
+  }
+  const uint64_t used = uint64_t{transaction.Read(kWordAllocated)} + transaction.Read(kWordAhead);
+  const uint64_t left = quota > used ? quota - used : 0;
+  if (room != nullptr) *room = left;
+  return more > left ? -EDQUOT : 0;
+}
+
 void TagClaim(const Control& control, uint32_t operation, IntentKind kind, uint64_t first,
               uint64_t count) {
   UARENA_FAILPOINT("claim.untagged");
@@ -128,8 +128,9 @@ void TagClaim(const Control& control, uint32_t operation, IntentKind kind, uint6
   UARENA_FAILPOINT("claim.tagged");
 }
 
-void FillStates(const Control& control, uint64_t first, uint64_t count, PageKind kind) {
-  const uint16_t state = PackState(kind);
+void FillStates(const Control& control, uint32_t operation, uint64_t first, uint64_t count,
+                PageKind kind) {
+  const uint16_t state = PackState(kind, operation);
   for (uint64_t page = first; page < first + count; ++page) {
     control.state(page).store(state, std::memory_order_release);
   }
@@ -141,23 +142,24 @@ void UndoClaim(const PageContext& context, uint32_t operation) {
   const PageKind kind =
       intent.kind == IntentKind::kReserve ? PageKind::kReserved : PageKind::kAllocated;
   if (intent.phase == 0) TagClaim(control, operation, intent.kind, intent.first, intent.count);
-  const uint16_t tag = PackState(PageKind::kClaimed, operation);
+  // Reserving touches no memory: what is there was put there by a toucher, and freeing the page
+  // without punching it keeps that (a free page with data is a touched page).
+  const bool punch = kind == PageKind::kAllocated && intent.phase != kPhaseMetExisting;
   for (uint64_t page = intent.first; page < intent.first + intent.count; ++page) {
     PageState& state = control.state(page);
     const uint16_t seen = state.load(std::memory_order_acquire);
-    if (seen != tag && seen != PackState(kind)) continue;
-    // Reserving touches no memory: what is there was put there by a toucher, and freeing the page
-    // without punching it keeps that (a free page with data is a touched page).
-    if (kind == PageKind::kAllocated &&
-        PageHoldsData(context.data_fd, control.description().geometry, page)) {
-      Swap(state, seen, PackState(kind));
-    } else {
-      Swap(state, seen, PackState(DrainingOf(kind), operation));
+    // Only states that carry our number: a page that was filled, freed by somebody and allocated
+    // again by somebody else carries another.
+    if (seen != PackState(PageKind::kClaimed, operation) && seen != PackState(kind, operation)) {
+      continue;
     }
+    const bool touched = kind == PageKind::kAllocated &&
+                         PageHoldsData(context.data_fd, control.description().geometry, page);
+    Swap(state, seen, PackState(touched ? kind : DrainingOf(kind), operation));
   }
   UARENA_FAILPOINT("undo.draining");
-  if (kind == PageKind::kReserved) control.header().free_pages_hold_memory.store(1);
-  StoreIntentKind(control, operation, IntentKind::kFree, kind == PageKind::kReserved ? 1 : 0);
+  if (!punch) control.header().free_pages_hold_memory.store(1);
+  StoreIntentKind(control, operation, IntentKind::kFree, punch ? 0 : 1);
   FinishFree(context, operation);
 }
 
@@ -165,16 +167,10 @@ void FinishTouch(const PageContext& context, uint32_t operation) {
   const Control& control = *context.control;
   const Intent intent = LoadIntent(control, operation);
   if (intent.phase == 0) TagClaim(control, operation, intent.kind, intent.first, intent.count);
-  const uint16_t tag = PackState(PageKind::kClaimed, operation);
   for (uint64_t page = intent.first; page < intent.first + intent.count; ++page) {
-    PageState& state = control.state(page);
-    const uint16_t seen = state.load(std::memory_order_relaxed);
-    if (seen == tag) {
-      const bool touched = page - intent.first < intent.cursor;
-      Swap(state, seen, PackState(touched ? PageKind::kAllocated : PageKind::kAhead));
-    } else if (IsDraining(StateKind(seen)) && StateOperation(seen) == operation) {
-      Swap(state, seen, PackState(DrainedFrom(StateKind(seen))));
-    }
+    const bool touched = page - intent.first < intent.cursor;
+    Swap(control.state(page), PackState(PageKind::kClaimed, operation),
+         PackState(touched ? PageKind::kAllocated : PageKind::kAhead, operation));
   }
   StoreIntentKind(control, operation, IntentKind::kNone, 0);
 }
@@ -192,10 +188,8 @@ int FinishFree(const PageContext& context, uint32_t operation) {
       error = result;
       for (uint64_t page = first; page < run_end; ++page) {
         PageState& state = control.state(page);
-        const uint16_t seen = state.load(std::memory_order_acquire);
-        if (IsDraining(StateKind(seen)) && StateOperation(seen) == operation) {
-          Swap(state, seen, PackState(DrainedFrom(StateKind(seen))));
-        }
+        const PageKind kind = StateKind(state.load(std::memory_order_acquire));
+        state.store(PackState(DrainedFrom(kind), operation), std::memory_order_release);
       }
     });
     StoreIntentKind(control, operation, IntentKind::kFree, 1);
@@ -203,14 +197,8 @@ int FinishFree(const PageContext& context, uint32_t operation) {
   }
   const uint64_t cursor = std::clamp(intent.cursor, intent.first, end);
   // Whoever stopped here may have inserted a run without taking its tags off.
-  for (uint64_t page = std::max(intent.first, cursor - std::min(cursor, kInsertPages));
-       page < cursor; ++page) {
-    PageState& state = control.state(page);
-    const uint16_t seen = state.load(std::memory_order_relaxed);
-    if (IsDraining(StateKind(seen)) && StateOperation(seen) == operation) {
-      Swap(state, seen, PackState(PageKind::kFree));
-    }
-  }
+  Untag(control, operation, std::max(intent.first, cursor - std::min(cursor, kInsertPages)),
+        cursor);
   ForDrainingRuns(control, operation, cursor, end, [&](uint64_t first, uint64_t run_end) {
     InsertRun(control, operation, first, run_end);
   });
@@ -234,42 +222,23 @@ int FinishConvert(const Control& control, uint32_t operation) {
   const auto seen = static_cast<uint16_t>(intent.cursor);
   const uint16_t tag = PackState(PageKind::kClaimed, operation);
   int result = -EAGAIN;
+  // With the tag on it the page is ours alone.
   if (intent.count == 1 && control.state(page).load(std::memory_order_acquire) == tag) {
     result = 0;
     if (intent.phase == 0) {
       result = RunTransaction(control, operation, [&](Transaction& transaction) {
-        PageKind from = StateKind(seen);
-        if (IsDraining(from)) {
-          // Only a page that its freer has not inserted yet can be taken over from it.
-          const uint32_t freer = StateOperation(seen);
-          auto read = [&](IntentWord word) {
-            return transaction.Read(control.IntentIndex(freer, word));
-          };
-          const uint64_t first = read(kIntentFirst);
-          const bool pending = KindOf(read(kIntentKind)) == IntentKind::kFree && page >= first &&
-                               page < first + read(kIntentCount) && page >= read(kIntentCursor);
-          if (!pending) {
-            FreeRanges ranges(transaction);
-            const std::optional<PageRange> range = ranges.Containing(page);
-            // Claimed by a third party that has not tagged it yet: its page, not ours.
-            if (!range.has_value()) return -ESTALE;
-            ranges.Take(*range, page, 1);
-            transaction.Add(kWordFree, -1);
-            transaction.Add(kWordAllocated, 1);
-          }
-          from = pending ? DrainedFrom(from) : PageKind::kAllocated;
-        }
-        if (from == PageKind::kReserved || from == PageKind::kAhead) {
-          transaction.Add(from == PageKind::kReserved ? kWordReserved : kWordAhead, -1);
-          transaction.Add(kWordAllocated, 1);
-        }
+        const bool reserved = StateKind(seen) == PageKind::kReserved;
+        // A page ahead counts towards the quota already.
+        if (reserved && CheckQuota(transaction, 1) != 0) return -EDQUOT;
+        transaction.Add(reserved ? kWordReserved : kWordAhead, -1);
+        transaction.Add(kWordAllocated, 1);
         transaction.Write(control.IntentIndex(operation, kIntentKind),
                           PackIntent(IntentKind::kConvert, 1));
         return 0;
       });
     }
-    Swap(control.state(page), tag, PackState(result == 0 ? PageKind::kAllocated : PageKind::kFree));
-    if (result != 0) result = -EAGAIN;
+    control.state(page).store(result == 0 ? PackState(PageKind::kAllocated, operation) : seen,
+                              std::memory_order_release);
   }
   StoreIntentKind(control, operation, IntentKind::kNone, 0);
   return result;

@@ -36,16 +36,24 @@ struct ClaimCounts {
 
 // Inside a transaction: takes [first, first + count) out of `from`, counts it, and writes the
 // operation's intent; a touch notes in its cursor how many pages, from the first on, were touched.
-// -EDQUOT when the arena's quota does not allow it.
 int ClaimInTransaction(Transaction& transaction, const PageRange& from, uint64_t first,
                        uint64_t count, const ClaimCounts& counts, IntentKind kind);
+
+// Inside a transaction: -EDQUOT if the arena's quota does not allow so many more pages to be
+// allocated or populated ahead, else 0; `room`, if not null, is how many it allows.
+int CheckQuota(Transaction& transaction, uint64_t more, uint64_t* room = nullptr);
 
 // Tags the claimed range, which is the operation's alone, and notes that it is tagged (phase 1).
 void TagClaim(const Control& control, uint32_t operation, IntentKind kind, uint64_t first,
               uint64_t count);
 
-// Gives tagged or claimed pages their final kind.
-void FillStates(const Control& control, uint64_t first, uint64_t count, PageKind kind);
+// Gives tagged pages their final kind.
+void FillStates(const Control& control, uint32_t operation, uint64_t first, uint64_t count,
+                PageKind kind);
+
+// Phase of an allocation that met pages which existed already: whoever wrote to them while they
+// were free must not lose that, so undoing it does not punch.
+inline constexpr uint32_t kPhaseMetExisting = 2;
 
 // Turns an allocation or reservation that did not end into a freeing of its pages. Pages that
 // somebody has written to meanwhile stay allocated.
@@ -58,8 +66,8 @@ void FinishTouch(const PageContext& context, uint32_t operation);
 // leaves those pages as they were before.
 int FinishFree(const PageContext& context, uint32_t operation);
 
-// Makes one occupied page ALLOCATED. `seen` is its state, of kind reserved, ahead or draining.
-// -EAGAIN: the state has changed; look again.
+// Makes one page ALLOCATED that is RESERVED or AHEAD. `seen` is its state. -EAGAIN: the state has
+// changed; look again. -EDQUOT: the quota does not allow it, and nothing has changed.
 int Convert(const Control& control, uint32_t operation, uint64_t page, uint16_t seen);
 int FinishConvert(const Control& control, uint32_t operation);
 

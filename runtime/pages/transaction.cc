@@ -97,8 +97,8 @@ bool Transaction::Commit() {
     // What is written back unchanged need not be written: the publishing below proves that it
     // still is what was read.
     if (writes_[i].old_value == writes_[i].new_value) continue;
-    record.writes[count].index.store(writes_[i].index, std::memory_order_relaxed);
-    record.writes[count].value.store(writes_[i].new_value, std::memory_order_relaxed);
+    record.writes[count].index.store(writes_[i].index, std::memory_order_release);
+    record.writes[count].value.store(writes_[i].new_value, std::memory_order_release);
     ++count;
   }
   record.writes_used.store(count, std::memory_order_release);
