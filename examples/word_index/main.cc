@@ -9,6 +9,8 @@
 #include "absl/flags/flag.h"
 #include "absl/flags/parse.h"
 #include "absl/flags/usage.h"
+#include "absl/flags/usage_config.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "roles.h"
@@ -99,5 +101,10 @@ int Main(const std::vector<char*>& argv) {
 
 int main(int argc, char** argv) {
   absl::SetProgramUsageMessage(word_index::kUsage);
+  absl::FlagsUsageConfig config;
+  config.contains_help_flags = [](absl::string_view file) {
+    return absl::StrContains(file, "word_index/");
+  };
+  absl::SetFlagsUsageConfig(config);
   return word_index::Main(absl::ParseCommandLine(argc, argv));
 }

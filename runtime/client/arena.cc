@@ -4,8 +4,12 @@
 // name the argument.
 #include "uarena/arena.h"
 
+#include <sys/socket.h>
+#include <sys/un.h>
+
 #include <algorithm>
 #include <cerrno>
+#include <cstring>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -42,6 +46,17 @@ absl::Status CheckCount(uint64_t count, const Geometry& geometry) {
   return absl::OkStatus();
 }
 
+// Only a connected Unix socket carries descriptors; others drop them without a word.
+absl::Status CheckUnixSocket(int socket_fd) {
+  sockaddr_un peer{};
+  socklen_t bytes = sizeof(peer);
+  const bool connected = getpeername(socket_fd, reinterpret_cast<sockaddr*>(&peer), &bytes) == 0;
+  if (connected && peer.sun_family == AF_UNIX) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      absl::StrCat("socket_fd ", socket_fd, " is not a connected Unix socket",
+                   connected ? "" : absl::StrCat(": ", strerror(errno))));
+}
+
 // For calls that take exactly the range they are given.
 absl::Status CheckExactRange(const void* addr, uint64_t count, const Geometry& geometry) {
   UARENA_RETURN_IF_ERROR(CheckCount(count, geometry));
@@ -71,8 +86,8 @@ absl::Status PageStatus(int error, const std::string& request, const Control& co
     case EEXIST:
       return absl::AlreadyExistsError(absl::StrCat(
           request,
-          ": a page of the range is allocated or reserved already; free it first, or pass "
-          "a null addr to be given a place"));
+          ": a page of the range is allocated or reserved already; free it first, or choose other "
+          "pages (AllocPages with a null addr does)"));
     case ENOSPC:
       return absl::ResourceExhaustedError(absl::StrCat(request, ": no run of so many free pages; ",
                                                        counter(kWordFree), " of ",
@@ -138,6 +153,7 @@ absl::Status Arena::Remove(std::string_view name, const ArenaOptions& options) {
 }
 
 absl::Status Arena::Send(int socket_fd) const {
+  UARENA_RETURN_IF_ERROR(CheckUnixSocket(socket_fd));
   const int fds[] = {impl_->data_fd(), impl_->control().fd()};
   return SendFrame(socket_fd, FrameType::kArena, std::span<const uint8_t>(), fds);
 }
@@ -147,6 +163,7 @@ absl::StatusOr<Arena> Arena::Receive(int socket_fd, const ArenaOptions& options)
     return absl::InvalidArgumentError(
         "fault_mode served: an arena received from a process has no daemon; use Arena::Open");
   }
+  UARENA_RETURN_IF_ERROR(CheckUnixSocket(socket_fd));
   absl::StatusOr<ReceivedFrame> received = ReceiveFrame(socket_fd);
   if (!received.ok()) return received.status();
   if (received->frame.header.type != FrameType::kArena || received->fds.size() != 2) {
@@ -180,7 +197,11 @@ absl::StatusOr<void*> Arena::AllocPages(void* addr, uint64_t count, int node) {
         at, count, node != kNoNode ? node : impl_->control().description().numa_node, &first);
   }
   if (error != 0) {
-    return PageStatus(error, absl::StrFormat("AllocPages(%p, %d)", addr, count), impl_->control());
+    return PageStatus(
+        error,
+        absl::StrFormat("AllocPages(%s, %d)",
+                        addr == nullptr ? "nullptr" : absl::StrFormat("%p", addr), count),
+        impl_->control());
   }
   return reinterpret_cast<void*>(geometry.AddressOf(first));
 }
@@ -233,6 +254,11 @@ absl::StatusOr<uint32_t> Arena::ToOffset(const void* ptr) const {
   }
   if (ptr == nullptr) return 0u;
   if (!geometry.Contains(Address(ptr))) return NotInside("ptr", ptr, geometry);
+  if (static_cast<uint32_t>(Address(ptr)) == 0) {
+    return absl::OutOfRangeError(absl::StrFormat(
+        "ptr %p has the offset 0, which means null; keep objects away from the arena's first byte",
+        ptr));
+  }
   return static_cast<uint32_t>(Address(ptr));
 }
 

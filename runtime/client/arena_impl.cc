@@ -8,6 +8,8 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/strings/str_format.h"
 #include "client/daemon_client.h"
 #include "client/fork.h"
 #include "fault/in_place.h"
@@ -34,6 +36,10 @@ absl::StatusOr<ArenaDescription> DescribeArena(const ArenaOptions& options) {
       geometry.huge ? kHugeShift : static_cast<uint32_t>(std::countr_zero(SystemPageSize()));
   geometry.max_pages = options.max_pages;
   geometry.base = options.user_vm_start;
+  if (options.page_size != PageSize::kSystem && options.page_size != PageSize::k2MiB) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "page_size ", static_cast<int>(options.page_size), " is neither kSystem nor k2MiB"));
+  }
   if (options.max_pages == 0) {
     return absl::InvalidArgumentError("max_pages is 0; an arena has at least 1 page");
   }
@@ -96,6 +102,11 @@ absl::StatusOr<std::shared_ptr<ArenaImpl>> ArenaImpl::Attach(UniqueFd control_fd
   if (*bytes < geometry.bytes()) {
     return absl::InvalidArgumentError(
         absl::StrCat("the data memfd has ", *bytes, " bytes, the arena ", geometry.bytes()));
+  }
+  if (AttachedAt(geometry.base)) {
+    return absl::AlreadyExistsError(absl::StrFormat(
+        "the arena \"%s\" at 0x%x is attached in this process already; use that handle",
+        control->description().name, geometry.base));
   }
   absl::StatusOr<Region> region =
       Region::Reserve(geometry.base, geometry.bytes(), geometry.page_size());
@@ -179,8 +190,9 @@ ArenaImpl::~ArenaImpl() {
 
 void ArenaImpl::AfterForkInChild() {
   // The parent's threads do not exist here; their objects must not be joined.
-  static_cast<void>(handler_.release());
-  static_cast<void>(keeper_.release());
+  if (handler_ != nullptr) handler_.release()->AbandonInChild();
+  if (keeper_ != nullptr) keeper_.release()->AbandonInChild();
+  AbandonRecoveryAfterFork();
   if (opened_.mode == FaultMode::kInPlace) UnregisterInPlace(resolver_.get());
   membership_.Abandon();
   opened_.uffd.reset();
@@ -201,11 +213,10 @@ void ArenaImpl::AfterForkInChild() {
       }
     }
   }
+  // The daemon may not answer, and descriptors may run out. The pages are there all the same.
   absl::Status status = Start(wanted);
-  if (!status.ok() && wanted != FaultMode::kKernel) {
-    // Out of descriptors, most likely. The pages are there all the same.
-    status = Start(FaultMode::kKernel);
-  }
+  if (!status.ok()) status = Start(FaultMode::kThread);
+  if (!status.ok()) status = Start(FaultMode::kKernel);
   if (!status.ok()) {
     // Nothing resolves touches here: they must not be taken for allocated zero pages.
     mprotect(reinterpret_cast<void*>(geometry().base), geometry().bytes(), PROT_NONE);

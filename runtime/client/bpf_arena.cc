@@ -71,6 +71,9 @@ int CheckMap(const uarena_map* map, uint64_t max_entries, uint32_t flags) {
 
 int Bind(uarena_map* map, absl::StatusOr<Arena> arena) {
   if (!arena.ok()) return Report(arena.status());
+  // An existing arena may be larger than what was asked for. There the low 32 bits name several
+  // pages.
+  if (arena->size() > k4GiB) return Fail(-E2BIG, "the arena is larger than 4 GiB");
   map->handle = new (std::nothrow) Arena(*std::move(arena));
   return map->handle != nullptr ? 0 : Fail(-ENOMEM, "out of memory");
 }

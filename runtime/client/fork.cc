@@ -41,4 +41,10 @@ void UntrackForFork(ArenaImpl* arena) {
   arenas.erase(std::remove(arenas.begin(), arenas.end(), arena), arenas.end());
 }
 
+bool AttachedAt(uint64_t base) {
+  const std::lock_guard<std::mutex> lock(AttachMutex());
+  return std::any_of(Arenas().begin(), Arenas().end(),
+                     [&](const ArenaImpl* arena) { return arena->geometry().base == base; });
+}
+
 }  // namespace uarena

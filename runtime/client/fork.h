@@ -2,6 +2,7 @@
 #ifndef UARENA_CLIENT_FORK_H_
 #define UARENA_CLIENT_FORK_H_
 
+#include <cstdint>
 #include <mutex>
 
 namespace uarena {
@@ -15,6 +16,9 @@ std::mutex& AttachMutex();
 // From now on a forked child gets a working copy of the arena. Both under AttachMutex.
 void TrackForFork(ArenaImpl* arena);
 void UntrackForFork(ArenaImpl* arena);
+
+// Whether this process has an arena at `base` attached.
+bool AttachedAt(uint64_t base);
 
 }  // namespace uarena
 

@@ -20,6 +20,11 @@ class Keeper {
   // keeper.
   Keeper(int socket, int uffd, const Geometry& geometry, Resolver* resolver);
   ~Keeper();
+  // In a forked child: as HandlerThread::AbandonInChild.
+  void AbandonInChild() {
+    stop_.reset();
+    if (handler_ != nullptr) handler_.release()->AbandonInChild();
+  }
   Keeper(const Keeper&) = delete;
   Keeper& operator=(const Keeper&) = delete;
 

@@ -34,6 +34,10 @@ absl::StatusOr<OpenedMode> OpenMode(FaultMode wanted, const ArenaDescription& de
                                     bool has_daemon) {
   std::string reason;
   FaultMode mode = wanted;
+  if (wanted > FaultMode::kKernel) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("fault_mode ", static_cast<int>(wanted), " is none of the FaultMode values"));
+  }
   if (wanted == FaultMode::kAuto) {
     mode = PickMode(&reason);
   } else if (wanted == FaultMode::kKernel) {

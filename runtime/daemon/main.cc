@@ -9,6 +9,8 @@
 #include "absl/flags/flag.h"
 #include "absl/flags/parse.h"
 #include "absl/flags/usage.h"
+#include "absl/flags/usage_config.h"
+#include "absl/strings/match.h"
 #include "daemon/server.h"
 
 ABSL_FLAG(std::string, socket, "",
@@ -27,7 +29,16 @@ int Fail(const absl::Status& status) {
 int main(int argc, char** argv) {
   absl::SetProgramUsageMessage(
       "owns named arenas, hands out their memory and serves faults until SIGTERM");
-  absl::ParseCommandLine(argc, argv);
+  absl::FlagsUsageConfig config;
+  config.contains_help_flags = [](absl::string_view file) {
+    return absl::StrContains(file, "daemon/");
+  };
+  config.version_string = [] { return std::string("uarenad " UARENA_VERSION "\n"); };
+  absl::SetFlagsUsageConfig(config);
+  if (const auto arguments = absl::ParseCommandLine(argc, argv); arguments.size() > 1) {
+    fprintf(stderr, "uarenad: takes no arguments, but got \"%s\"; see --help\n", arguments[1]);
+    return 2;
+  }
   signal(SIGPIPE, SIG_IGN);
   uarena::Server server;
   if (absl::Status status = server.Listen(absl::GetFlag(FLAGS_socket)); !status.ok()) {

@@ -12,6 +12,7 @@
 #include "memory/backing.h"
 #include "memory/region.h"
 #include "os/status.h"
+#include "os/system.h"
 #include "pages/recovery.h"
 
 namespace uarena {
@@ -42,7 +43,7 @@ absl::Status CheckExpectations(const NamedArena& arena, const ArenaOptions& opti
   }
   const bool huge = options.page_size == PageSize::k2MiB;
   if (huge != has.geometry.huge) {
-    return differs("page size", huge ? 2 << 20 : 4096, has.geometry.page_size());
+    return differs("page size", huge ? 2 << 20 : SystemPageSize(), has.geometry.page_size());
   }
   if (options.user_vm_start != 0 && options.user_vm_start != has.geometry.base) {
     return differs("user_vm_start", options.user_vm_start, has.geometry.base);

@@ -34,11 +34,18 @@ absl::Status PrepareDirectory(const std::string& directory) {
     return ErrnoStatus(errno, absl::StrCat("making directory ", directory));
   }
   struct stat status {};
-  if (stat(directory.c_str(), &status) != 0) {
+  if (lstat(directory.c_str(), &status) != 0) {
     return ErrnoStatus(errno, absl::StrCat("looking at directory ", directory));
   }
   if (!S_ISDIR(status.st_mode)) {
     return absl::FailedPreconditionError(absl::StrCat(directory, " is not a directory"));
+  }
+  const bool trusted = status.st_uid == geteuid() || status.st_uid == 0;
+  const bool shared = (status.st_mode & 0022) != 0 && (status.st_mode & S_ISVTX) == 0;
+  if (!trusted || shared) {
+    return absl::PermissionDeniedError(absl::StrCat(
+        directory, " belongs to user ", status.st_uid, shared ? " and others may write to it" : "",
+        "; another user could put a socket there: choose another --socket"));
   }
   return absl::OkStatus();
 }
@@ -55,7 +62,9 @@ Server::~Server() {
 }
 
 absl::Status Server::Listen(const std::string& option_path) {
-  absl::Status status;
+  // First, so that nothing is left behind where it is not to be had.
+  absl::Status status = loop_.Init();
+  if (!status.ok()) return status;
   for (const std::string& path : SocketCandidates(option_path)) {
     status = ListenAt(path);
     // Another daemon at the first place is not a reason to go to the second: clients would find
@@ -106,7 +115,6 @@ absl::Status Server::ListenAt(const std::string& path) {
 }
 
 absl::Status Server::Run() {
-  UARENA_RETURN_IF_ERROR(loop_.Init());
   sigset_t set;
   sigemptyset(&set);
   sigaddset(&set, SIGTERM);

@@ -23,11 +23,11 @@ class Server {
   ~Server();
 
   // Takes the socket path, or the first usable default place. Errors: AlreadyExists (a daemon runs
-  // there already), and what stands in the way of listening.
+  // there already), io_uring is not to be had, and what stands in the way of listening.
   absl::Status Listen(const std::string& option_path);
   const std::string& path() const { return path_; }
 
-  // Until a signal stops it. Errors: io_uring is not to be had.
+  // Until a signal stops it.
   absl::Status Run();
 
  private:

@@ -31,6 +31,9 @@ class HandlerThread {
  public:
   HandlerThread(int uffd, const Geometry& geometry, Resolver* resolver);
   ~HandlerThread();
+  // In a forked child, where the thread does not exist: closes what it had. The object itself is
+  // left alone, since a thread object that was never joined cannot be destroyed.
+  void AbandonInChild() { stop_.reset(); }
   HandlerThread(const HandlerThread&) = delete;
   HandlerThread& operator=(const HandlerThread&) = delete;
 

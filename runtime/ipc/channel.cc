@@ -2,7 +2,9 @@
 #include "ipc/channel.h"
 
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <sys/un.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -15,6 +17,9 @@
 
 namespace uarena {
 namespace {
+
+// How long a client waits for an answer of the daemon.
+constexpr int kPatienceSeconds = 5;
 
 constexpr size_t kControlBytes = CMSG_SPACE(sizeof(int) * kMaxFrameFds);
 
@@ -95,6 +100,10 @@ absl::StatusOr<ReceivedFrame> ReceiveFrame(int socket) {
       got = recvmsg(socket, &message, MSG_CMSG_CLOEXEC);
     } while (got < 0 && errno == EINTR);
     if (got == 0 || (got < 0 && errno == ECONNRESET)) return HungUp();
+    if (got < 0 && errno == EAGAIN) {
+      return absl::DeadlineExceededError(
+          absl::StrCat("no answer within ", kPatienceSeconds, " s; is uarenad stopped?"));
+    }
     if (got < 0) {
       return ErrnoStatus(
           errno, "receiving from the socket",
@@ -146,8 +155,18 @@ absl::StatusOr<UniqueFd> ConnectToDaemon(const std::string& option_path) {
     memcpy(address.sun_path, path.c_str(), path.size() + 1);
     UniqueFd socket(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0));
     if (!socket.valid()) return ErrnoStatus(errno, "creating a socket");
+    // A daemon that is stopped must not stop its clients.
+    const timeval patience{kPatienceSeconds, 0};
+    setsockopt(socket.get(), SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
+    setsockopt(socket.get(), SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
     if (connect(socket.get(), reinterpret_cast<sockaddr*>(&address), sizeof(address)) == 0) {
-      return socket;
+      // Whoever listens gets our userfaultfd and gives us memory: only root or ourselves.
+      ucred peer{};
+      socklen_t bytes = sizeof(peer);
+      getsockopt(socket.get(), SOL_SOCKET, SO_PEERCRED, &peer, &bytes);
+      if (peer.uid == 0 || peer.uid == geteuid()) return socket;
+      tried.push_back(absl::StrCat(path, " (belongs to user ", peer.uid, ")"));
+      continue;
     }
     tried.push_back(absl::StrCat(path, " (", strerror(errno), ")"));
   }

@@ -26,7 +26,8 @@ absl::StatusOr<UniqueFd> CreateBacking(const char* name, uint64_t bytes, bool hu
   // Only who may act as the owner can reopen the memfd through /proc.
   fchmod(fd.get(), 0600);
   if (const int result = sys::Ftruncate(fd.get(), bytes); result < 0) {
-    return ErrnoStatus(result, absl::StrCat("sizing a memfd to ", bytes, " bytes"));
+    return ErrnoStatus(result, absl::StrCat("sizing a memfd to ", bytes, " bytes"),
+                       result == -EFBIG ? "raise RLIMIT_FSIZE (ulimit -f)" : "");
   }
   if (const int result = sys::AddSeals(fd.get(), kSeals); result < 0) {
     return ErrnoStatus(result, "sealing a memfd");

@@ -99,7 +99,7 @@ int64_t Mapper::MapSomeHuge(uint64_t first, bool* existed) const {
   if (bytes == -EFAULT) {
     *existed = false;
     const int result = sys::Fallocate(data_fd_, first << geometry_.page_shift, length);
-    if (result < 0) return result;
+    if (result < 0) return result == -ENOSPC ? -ENOMEM : result;  // the pool is empty
     bytes = sys::UffdContinue(uffd_, start, length);
   }
   if (bytes == -EEXIST) {
@@ -117,7 +117,7 @@ int64_t Mapper::MapSomeByPaging(uint64_t first, uint64_t count, bool* existed) c
     // hugetlbfs cannot tell data from holes: let the caller look at every page.
     *existed = true;
     const int result = sys::Fallocate(data_fd_, offset, length);
-    if (result < 0) return result;
+    if (result < 0) return result == -ENOSPC ? -ENOMEM : result;
   } else if (data == static_cast<int64_t>(offset)) {
     *existed = true;
     const int64_t hole = sys::SeekHole(data_fd_, offset);

@@ -18,6 +18,7 @@ absl::StatusCode CodeOf(int error) {
       return absl::StatusCode::kAlreadyExists;
     case ENOMEM:
     case ENOSPC:
+    case EFBIG:
     case EMFILE:
     case ENFILE:
       return absl::StatusCode::kResourceExhausted;
@@ -43,6 +44,7 @@ absl::StatusCode CodeOf(int error) {
 absl::Status ErrnoStatus(int error, absl::string_view what, absl::string_view hint) {
   if (error < 0) error = -error;
   std::string message = absl::StrCat(what, ": ", strerror(error));
+  if (error == EMFILE) hint = "raise RLIMIT_NOFILE (ulimit -n)";
   if (!hint.empty()) absl::StrAppend(&message, "; ", hint);
   return absl::Status(CodeOf(error), message);
 }

@@ -6,6 +6,7 @@
 #include <linux/mempolicy.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -46,6 +47,12 @@ int MemfdCreate(const char* name, bool huge_2mib) {
 }
 
 int Ftruncate(int fd, uint64_t size) {
+  // Beyond the limit the kernel would send SIGXFSZ, which kills.
+  rlimit limit{};
+  if (getrlimit(RLIMIT_FSIZE, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY &&
+      size > limit.rlim_cur) {
+    return -EFBIG;
+  }
   return Quietly([&] { return ftruncate(fd, static_cast<off_t>(size)); });
 }
 

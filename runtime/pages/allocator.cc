@@ -69,7 +69,7 @@ int Allocator::AllocateOnce(std::optional<uint64_t> at, uint64_t count, int node
   if (mapped.error != 0 || touched.any()) {
     UndoClaim(context_, operation.index());
     if (mapped.error == 0) return at.has_value() ? -EEXIST : -EAGAIN;
-    return mapped.error == -ENOSPC ? -ENOMEM : mapped.error;
+    return mapped.error;
   }
   FillStates(control, operation.index(), *first, count, PageKind::kAllocated);
   UARENA_FAILPOINT("allocate.filled");
@@ -276,7 +276,9 @@ int Allocator::TouchCounted(uint64_t page, uint64_t touched, uint64_t window, ui
     if (kind == PageKind::kReserved || kind == PageKind::kAhead) {
       if (Convert(control, operation.index(), page, seen) == -EDQUOT) return -EDQUOT;
       // Reserved neighbours are populated ahead as free ones are, and stay reserved.
-      while (kind == PageKind::kReserved && count < window && page + count < control.max_pages() &&
+      const bool unlimited = control.description().quota_pages == 0;
+      while (unlimited && kind == PageKind::kReserved && count < window &&
+             page + count < control.max_pages() &&
              StateKind(control.state(page + count).load(std::memory_order_relaxed)) == kind) {
         ++count;
       }

@@ -13,6 +13,11 @@
 namespace uarena {
 namespace {
 
+// One recovery at a time in a process; others find it busy and leave the work to it. Its descriptor
+// is kept where a forked child can close it: a copy of it would hold the dead process's lock.
+std::atomic<bool> g_recovering{false};
+std::atomic<int> g_recovery_fd{-1};
+
 uint32_t ProcessHigh(const Control& control) {
   return std::min(control.header().process_high.load(std::memory_order_acquire), kMaxProcesses);
 }
@@ -55,7 +60,15 @@ bool HoldsOperation(const Control& control, uint32_t slot) {
   return false;
 }
 
-int Recover(const Control& control, const PageContext* context) {
+class RecoveryFd {
+ public:
+  explicit RecoveryFd(int fd) { g_recovery_fd.store(fd); }
+  ~RecoveryFd() { g_recovery_fd.store(-1); }
+  RecoveryFd(const RecoveryFd&) = delete;
+  RecoveryFd& operator=(const RecoveryFd&) = delete;
+};
+
+int RecoverAlone(const Control& control, const PageContext* context) {
   int dead = 0;
   for (uint32_t slot = 0; slot < ProcessHigh(control); ++slot) {
     ProcessRecord& record = control.process(slot);
@@ -64,6 +77,7 @@ int Recover(const Control& control, const PageContext* context) {
     if (sys::ByteLocked(control.fd(), control.LockOffset(slot)) != 0) continue;
     const UniqueFd lock(sys::Reopen(control.fd()));
     if (!lock.valid()) return lock.get();
+    const RecoveryFd kept(lock.get());
     if (sys::LockByte(lock.get(), control.LockOffset(slot)) != 0) continue;
     if (record.state.load(std::memory_order_acquire) == 0) continue;
     if (context == nullptr && HoldsOperation(control, slot)) continue;
@@ -78,7 +92,19 @@ int Recover(const Control& control, const PageContext* context) {
   return dead;
 }
 
+int Recover(const Control& control, const PageContext* context) {
+  if (g_recovering.exchange(true)) return 0;
+  const int dead = RecoverAlone(control, context);
+  g_recovering.store(false);
+  return dead;
+}
+
 }  // namespace
+
+void AbandonRecoveryAfterFork() {
+  UniqueFd copied(g_recovery_fd.exchange(-1));
+  g_recovering.store(false);
+}
 
 int RecoverDeadProcesses(const Control& control, const PageContext& context) {
   return Recover(control, &context);

@@ -19,6 +19,9 @@ int RecoverDeadProcesses(const Control& control, const PageContext& context);
 // The same before the data memfd is at hand: only processes that hold no operation are recovered.
 int RecoverDeadProcesses(const Control& control);
 
+// In a forked child: lets go of the lock that a recovery held which was under way in the parent.
+void AbandonRecoveryAfterFork();
+
 // How many processes are attached and alive.
 uint32_t CountProcesses(const Control& control);
 

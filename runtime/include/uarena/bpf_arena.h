@@ -11,9 +11,10 @@
  *   void __arena *page = bpf_arena_alloc_pages(&arena, NULL, 1, NUMA_NO_NODE, 0);
  *
  * The three bpf_arena_* calls answer as the kernel's do: NULL, nothing, or a negative errno. They
- * are thread-safe and async-signal-safe.
+ * are thread-safe.
  */
-/* clang-format off: BPF code is written in the kernel's style. */
+/* BPF code is written in the kernel's style. */
+/* clang-format off */
 #ifndef UARENA_BPF_ARENA_H_
 #define UARENA_BPF_ARENA_H_
 
@@ -26,39 +27,35 @@
 extern "C" {
 #endif
 
-/* An arena as BPF-style code sees it. Zero-initialised is unbound. */
+/** An arena as BPF-style code sees it. Zero-initialised is unbound. */
 struct uarena_map {
-  void *handle;
+	void *handle;
 };
-#define UARENA_MAP_INIT \
-  { 0 }
+#define UARENA_MAP_INIT { 0 }
 
-/* Creates an arena of max_entries pages and binds it. flags: 0 or BPF_F_SEGV_ON_FAULT. Returns 0 or
- * a negative errno, by the kernel's rules for BPF_MAP_CREATE (EINVAL, E2BIG above 4 GiB, EBUSY). */
+/** Creates an arena of max_entries pages and binds it. flags: 0 or BPF_F_SEGV_ON_FAULT. Returns 0 or a
+ * negative errno, by the kernel's rules for BPF_MAP_CREATE (EINVAL, E2BIG above 4 GiB, EBUSY). */
 int uarena_map_create(struct uarena_map *map, uint64_t max_entries, uint32_t flags);
-/* Opens, or creates, the arena of that name through the daemon and binds it. 0 or a negative errno.
- */
+/** Opens, or creates, the arena of that name through the daemon and binds it. 0 or a negative errno. */
 int uarena_map_open(struct uarena_map *map, const char *name, uint64_t max_entries, uint32_t flags);
-/* Detaches. */
+/** Detaches. */
 void uarena_map_close(struct uarena_map *map);
-/* Where the arena begins; NULL if unbound. */
+/** Where the arena begins; NULL if unbound. */
 void *uarena_map_base(const struct uarena_map *map);
-/* Named roots. uarena_map_set_root: 0 or a negative errno. uarena_map_root: NULL if there is none.
- */
+/** Named roots. uarena_map_set_root: 0 or a negative errno. uarena_map_root: NULL if there is none. */
 int uarena_map_set_root(struct uarena_map *map, const char *name, const void *ptr);
 void *uarena_map_root(const struct uarena_map *map, const char *name);
-/* Why the last uarena_map_* call of this thread failed, in words. */
+/** Why the last uarena_map_* call of this thread failed, in words. */
 const char *uarena_map_error(void);
 
-/* page_cnt pages at addr, or anywhere if NULL: zeroed and mapped. NULL on any failure. */
+/** page_cnt pages at addr, or anywhere if NULL: zeroed and mapped. NULL on any failure. */
 void *bpf_arena_alloc_pages(void *map, void *addr, uint32_t page_cnt, int node_id, uint64_t flags);
 void bpf_arena_free_pages(void *map, void *ptr, uint32_t page_cnt);
-/* 0, -EINVAL (out of range) or -EBUSY (a page is taken). An unaligned ptr does nothing and gives 0.
- */
+/** 0, -EINVAL (out of range) or -EBUSY (a page is taken). An unaligned ptr does nothing and gives 0. */
 int bpf_arena_reserve_pages(void *map, void *ptr, uint32_t page_cnt);
 
 #ifdef __cplusplus
-} /* extern "C" */
+}  /* extern "C" */
 #endif
 
 #ifndef BPF_F_SEGV_ON_FAULT
@@ -94,15 +91,10 @@ int bpf_arena_reserve_pages(void *map, void *ptr, uint32_t page_cnt);
 #define can_loop 1
 #endif
 #ifndef cond_break
-#define cond_break \
-  do {             \
-  } while (0)
+#define cond_break ({ })
 #endif
 #ifndef cond_break_label
-#define cond_break_label(label) \
-  do {                          \
-    if (0) goto label;          \
-  } while (0)
+#define cond_break_label(label) do { if (0) goto label; } while (0)
 #endif
 
 #ifndef PAGE_SIZE
@@ -117,7 +109,8 @@ int bpf_arena_reserve_pages(void *map, void *ptr, uint32_t page_cnt);
 #endif
 
 #ifndef arena_container_of
-#define arena_container_of(ptr, type, member) ((type *)((char *)(ptr)-offsetof(type, member)))
+#define arena_container_of(ptr, type, member) \
+	((type *)((char *)(ptr) - offsetof(type, member)))
 #endif
 
 #ifndef __hidden

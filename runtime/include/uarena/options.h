@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-//
-// What a caller can ask of an arena. Every field has a working default except `max_pages`, which a
-// new arena needs.
+///
+/// What a caller can ask of an arena. Every field has a working default except `max_pages`, which a
+/// new arena needs.
 #ifndef UARENA_OPTIONS_H_
 #define UARENA_OPTIONS_H_
 
@@ -11,61 +11,61 @@
 
 namespace uarena {
 
-// Any node; the kernel's NUMA_NO_NODE.
+/// Any node; the kernel's NUMA_NO_NODE.
 inline constexpr int kNoNode = -1;
 
-// Who resolves a touch of a page that is not there. See "A fault, step by step" in
-// runtime/README.md.
+/// Who resolves a touch of a page that is not there. See "A fault, step by step" in
+/// runtime/README.md.
 enum class FaultMode : uint8_t {
-  kAuto,     // in place where userfaultfd is permitted, else kernel
-  kInPlace,  // the touching thread itself, from a SIGBUS handler; the fastest
-  kThread,   // a handler thread of this process
-  kServed,   // the daemon; only for arenas opened by name
-  kKernel,   // plain paging, no userfaultfd; `segv_on_fault` is not possible
+  kAuto,     ///< in place where userfaultfd is permitted, else kernel
+  kInPlace,  ///< the touching thread itself, from a SIGBUS handler; the fastest
+  kThread,   ///< a handler thread of this process
+  kServed,   ///< the daemon; only for arenas opened by name
+  kKernel,   ///< plain paging, no userfaultfd; `segv_on_fault` is not possible
 };
 
-// "auto", "in-place", "thread", "served", "kernel".
+/// "auto", "in-place", "thread", "served", "kernel".
 std::string_view FaultModeName(FaultMode mode);
 
 enum class PageSize : uint8_t {
-  kSystem,  // sysconf(_SC_PAGESIZE)
-  k2MiB,    // hugetlb; needs pages in the system's huge page pool
+  kSystem,  ///< sysconf(_SC_PAGESIZE)
+  k2MiB,    ///< hugetlb; needs pages in the system's huge page pool
 };
 
 struct ArenaOptions {
-  // Size of the arena in pages. At least 1; at most 2^32 - 2 pages, and no more than the address
-  // space holds (1 TiB is fine: an arena costs memory only where it is used). When an existing
-  // arena is opened by name, 0 means "whatever it has" and another number must match.
+  /// Size of the arena in pages. At least 1; at most 2^32 - 2 pages, and no more than the address
+  /// space holds (1 TiB is fine: an arena costs memory only where it is used). When an existing
+  /// arena is opened by name, 0 means "whatever it has" and another number must match.
   uint64_t max_pages = 0;
 
   PageSize page_size = PageSize::kSystem;
 
-  // Where the arena begins, in every process; page aligned. 0 lets uarena choose a place that is a
-  // multiple of 4 GiB. Arenas of at most 4 GiB must not cross a 4 GiB boundary, so that the low 32
-  // bits of a pointer identify its page (the kernel's rule: arena_map_alloc, ERANGE).
+  /// Where the arena begins, in every process; page aligned. 0 lets uarena choose a place that is a
+  /// multiple of 4 GiB. Arenas of at most 4 GiB must not cross a 4 GiB boundary, so that the low 32
+  /// bits of a pointer identify its page (the kernel's rule: arena_map_alloc, ERANGE).
   uint64_t user_vm_start = 0;
 
-  // Touching a page that AllocPages has not returned raises SIGSEGV instead of allocating it; the
-  // kernel's BPF_F_SEGV_ON_FAULT. Decided by whoever creates the arena.
+  /// Touching a page that AllocPages has not returned raises SIGSEGV instead of allocating it; the
+  /// kernel's BPF_F_SEGV_ON_FAULT. Decided by whoever creates the arena.
   bool segv_on_fault = false;
 
-  // How this process wants its faults resolved. Each process may choose another.
+  /// How this process wants its faults resolved. Each process may choose another.
   FaultMode fault_mode = FaultMode::kAuto;
 
-  // Preferred NUMA node of pages that faults and AllocPages(…, kNoNode) create.
+  /// Preferred NUMA node of pages that faults and AllocPages(…, kNoNode) create.
   int numa_node = kNoNode;
 
-  // The most pages one fault may populate; 1 gives the kernel's page-by-page behaviour, 0 the
-  // default (2 MiB's worth). Rounded down to a power of two.
+  /// The most pages one fault may populate; 1 gives the kernel's page-by-page behaviour, 0 the
+  /// default (2 MiB's worth). Rounded down to a power of two.
   uint32_t max_populate_pages = 0;
 
-  // The most pages that may be allocated at a time; 0 is no quota. AllocPages beyond it answers
-  // ResourceExhausted; a touch beyond it raises SIGSEGV, as the kernel does when out of memory.
+  /// The most pages that may be allocated at a time; 0 is no quota. AllocPages beyond it answers
+  /// ResourceExhausted; a touch beyond it raises SIGSEGV, as the kernel does when out of memory.
   uint64_t quota_pages = 0;
 
-  // Arena::Open only. Create the arena if no arena of that name exists.
+  /// Arena::Open only. Create the arena if no arena of that name exists.
   bool create = true;
-  // Arena::Open only. Where the daemon listens; empty: $UARENA_SOCKET, else the default place.
+  /// Arena::Open only. Where the daemon listens; empty: $UARENA_SOCKET, else the default place.
   std::string socket_path;
 };
 
