@@ -9,7 +9,6 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
-#include "absl/strings/str_format.h"
 #include "client/daemon_client.h"
 #include "client/fork.h"
 #include "fault/in_place.h"

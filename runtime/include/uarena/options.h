@@ -32,6 +32,9 @@ enum class PageSize : uint8_t {
   k2MiB,    ///< hugetlb; needs pages in the system's huge page pool
 };
 
+/// What the creator of an arena decides is kept with it; opening an existing one takes from its
+/// options only `fault_mode` and `socket_path`, and checks `max_pages`, `page_size`,
+/// `user_vm_start` and `segv_on_fault` unless `max_pages` is 0.
 struct ArenaOptions {
   /// Size of the arena in pages. At least 1; at most 2^32 - 2 pages, and no more than the address
   /// space holds (1 TiB is fine: an arena costs memory only where it is used). When an existing

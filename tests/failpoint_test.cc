@@ -1,0 +1,210 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Processes are stopped at named points, three at a time, each in the middle of another call on the
+// same few pages; then, in any order, they are killed or go on. Whoever waits for a stopped one
+// hangs here, and whatever two of them both think theirs breaks an invariant. Needs a build with
+// UARENA_FAILPOINTS.
+#include "os/failpoint.h"
+
+#include <signal.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cstring>
+#include <iterator>
+#include <memory>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "gtest/gtest.h"
+#include "tests/support/arena_process.h"
+#include "tests/support/modes.h"
+#include "uarena/arena.h"
+
+namespace uarena {
+namespace {
+
+#if !defined(UARENA_FAILPOINTS)
+
+TEST(FailpointTest, NeedsAnotherBuild) {
+  GTEST_SKIP() << "built without UARENA_FAILPOINTS; the presets asan and tsan have them";
+}
+
+#else
+
+using testing::Fork;
+
+constexpr uint64_t kPages = 64;
+constexpr const char* kPoints[] = {
+    "transaction.publish", "transaction.published", "transaction.apply", "claim.untagged",
+    "claim.tagged",        "allocate.mapped",       "allocate.filled",   "reserve.filled",
+    "touch.mapped",        "convert.swapped",       "undo.draining",     "free.claimed",
+    "free.draining",       "free.punched",          "free.inserted",     "recover.operation",
+    "fault.start"};
+
+const char* g_point;
+std::atomic<int> g_passes_left;
+
+// Stops this process at a point, when it has passed it so many times.
+void StopAt(const char* point, int passes) {
+  g_point = point;
+  g_passes_left.store(passes);
+  g_failpoint_hook.store([](const char* name) {
+    if (strcmp(name, g_point) == 0 && g_passes_left.fetch_sub(1) == 0) kill(getpid(), SIGSTOP);
+  });
+}
+
+enum class End { kStopped, kExited, kDied, kHung };
+
+// How a child ends, or stops, within a few seconds.
+End Watch(pid_t pid, bool stops) {
+  for (int i = 0; i < 20'000; ++i) {
+    int status = 0;
+    if (waitpid(pid, &status, WNOHANG | (stops ? WUNTRACED : 0)) == pid) {
+      if (WIFSTOPPED(status)) return End::kStopped;
+      return WIFEXITED(status) ? End::kExited : End::kDied;
+    }
+    usleep(300);
+  }
+  kill(pid, SIGKILL);
+  waitpid(pid, nullptr, 0);
+  return End::kHung;
+}
+
+class FailpointTest : public ::testing::TestWithParam<FaultMode> {
+ protected:
+  void NewArena() {
+    ArenaOptions options;
+    options.max_pages = kPages;
+    options.fault_mode = GetParam();
+    arena_ = std::make_unique<Arena>(std::move(Arena::Create(options)).value());
+  }
+  char* Page(uint64_t page) {
+    return static_cast<char*>(arena_->base()) + page * arena_->page_size();
+  }
+  void Touch(uint64_t first, uint64_t count, bool write) {
+    for (uint64_t page = first; page < std::min(first + count, kPages); ++page) {
+      volatile char* byte = Page(page);
+      if (write) {
+        *byte = 1;
+      } else {
+        static_cast<void>(*byte);
+      }
+    }
+  }
+
+  // Free, allocated, reserved, touched and populated-ahead pages, close together.
+  void Prepare(uint32_t variant) {
+    Touch(16, 24, false);
+    if ((variant & 1) != 0) Touch(35, 1, true);
+    arena_->AllocPages(Page(3), 5).status().IgnoreError();
+    arena_->ReservePages(Page(8), 4).IgnoreError();
+    if ((variant & 2) != 0) arena_->AllocPages(Page(38), 8).status().IgnoreError();
+  }
+
+  // One call. What it answers depends on what the others are doing and is not the question here.
+  int Act(uint32_t call, uint32_t place, uint32_t count) {
+    const uint64_t page = place * 4;
+    switch (call) {
+      case 0:
+        arena_->AllocPages(nullptr, count).status().IgnoreError();
+        break;
+      case 1:
+        arena_->AllocPages(Page(page), count).status().IgnoreError();
+        break;
+      case 2:
+        arena_->FreePages(Page(page), count * 3).IgnoreError();
+        break;
+      case 3:
+        arena_->FreePages(Page(0), kPages).IgnoreError();
+        break;
+      case 4:
+        arena_->ReservePages(Page(page), count).IgnoreError();
+        break;
+      case 5:
+        Touch(page, count, true);
+        break;
+      case 6:
+        Touch(0, 44, true);
+        break;
+      case 7:
+        arena_->Stats().status().IgnoreError();
+        break;
+      case 8:
+        arena_->AllocPages(nullptr, 20 + count).status().IgnoreError();
+        break;
+      case 9:
+        arena_->Populate(Page(page), count * arena_->page_size()).IgnoreError();
+        break;
+      default:
+        arena_->SetRoot("root", Page(page)).IgnoreError();
+    }
+    return 0;
+  }
+  static constexpr uint32_t kCalls = 11;
+
+  std::unique_ptr<Arena> arena_;
+};
+
+TEST_P(FailpointTest, ThreeProcessesStoppedAnywhere) {
+#if defined(__SANITIZE_THREAD__)
+  if (GetParam() == FaultMode::kThread) {
+    GTEST_SKIP() << "ThreadSanitizer does not know threads that a forked child starts";
+  }
+#endif
+  std::mt19937 random(static_cast<uint32_t>(GetParam()));
+  for (int round = 0; round < 300; ++round) {
+    NewArena();
+    Prepare(random());
+    std::string story = absl::StrCat("round ", round);
+    std::vector<pid_t> stopped;
+    for (int actor = 0; actor < 3; ++actor) {
+      const uint32_t call = random() % kCalls;
+      const uint32_t place = random() % 12;
+      const uint32_t count = random() % 8 + 1;
+      const char* point = kPoints[random() % std::size(kPoints)];
+      const int passes = random() % 3 == 0 ? static_cast<int>(random() % 6) : 0;
+      const pid_t child = Fork([&] {
+        StopAt(point, passes);
+        return Act(call, place, count);
+      });
+      absl::StrAppend(&story, "; call ", call, "(", place, ", ", count, ") to ", point, "/",
+                      passes);
+      const End end = Watch(child, true);
+      ASSERT_NE(end, End::kHung) << story << " waits for somebody";
+      ASSERT_NE(end, End::kDied) << story;
+      if (end == End::kStopped) stopped.push_back(child);
+    }
+    std::shuffle(stopped.begin(), stopped.end(), random);
+    for (const pid_t child : stopped) {
+      if (random() % 3 == 0) {
+        absl::StrAppend(&story, "; killed");
+        kill(child, SIGKILL);
+        Watch(child, false);
+        if (random() % 2 == 0) {
+          ASSERT_TRUE(arena_->Recover().ok()) << story;
+        }
+      } else {
+        absl::StrAppend(&story, "; goes on");
+        kill(child, SIGCONT);
+        ASSERT_EQ(Watch(child, false), End::kExited) << story;
+      }
+    }
+    ASSERT_TRUE(arena_->Recover().ok()) << story;
+    ASSERT_EQ(arena_->CheckInvariants(), absl::OkStatus()) << story;
+    arena_->FreePages(arena_->base(), kPages).IgnoreError();
+    ASSERT_EQ(arena_->CheckInvariants(), absl::OkStatus()) << story;
+    const ArenaStats stats = *arena_->Stats();
+    ASSERT_EQ(stats.free_pages, kPages) << story;
+    ASSERT_EQ(stats.populated_pages, 0u) << story;
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Modes, FailpointTest, testing::EmbeddedModes(), testing::ModeName);
+
+#endif
+
+}  // namespace
+}  // namespace uarena
