@@ -24,6 +24,7 @@
 #include "tests/support/arena_process.h"
 #include "tests/support/modes.h"
 #include "uarena/arena.h"
+#include "uarena/bpf_arena.h"
 
 namespace uarena {
 namespace {
@@ -278,6 +279,43 @@ TEST_F(DaemonTest, ControlTool) {
   // Still ours, and still served.
   *Page(arena, 200) = 1;
   EXPECT_EQ(*Page(arena, 7), 1);
+}
+
+TEST_F(DaemonTest, NamesOfBpfCodeAreForArenasOfAtMost4GiB) {
+#if defined(__SANITIZE_THREAD__)
+  GTEST_SKIP() << "ThreadSanitizer leaves too little room";
+#endif
+  setenv("UARENA_SOCKET", daemon_.socket().c_str(), 1);
+  ArenaOptions options = Options();
+  options.max_pages = uint64_t{1} << 21;
+  ASSERT_TRUE(OpenFromDaemon("large", options).ok());
+  uarena_map map = UARENA_MAP_INIT;
+  EXPECT_EQ(uarena_map_open(&map, "large", 0, 0), -E2BIG);
+  EXPECT_EQ(uarena_map_open(&map, "other", uint64_t{1} << 21, 0), -E2BIG);
+  EXPECT_EQ(uarena_map_open(&map, "bad/name", 10, 0), -EINVAL);
+  EXPECT_THAT(uarena_map_error(), HasSubstr("bad/name"));
+  ASSERT_EQ(uarena_map_open(&map, "small", 100, 0), 0);
+  EXPECT_EQ(uarena_map_open(&map, "small", 100, 0), -EBUSY);
+  void* pages = bpf_arena_alloc_pages(&map, nullptr, 3, NUMA_NO_NODE, 0);
+  EXPECT_EQ(pages, uarena_map_base(&map));
+  EXPECT_EQ(bpf_arena_alloc_pages(&map, pages, 1, NUMA_NO_NODE, 0), nullptr);
+  EXPECT_EQ(bpf_arena_alloc_pages(&map, nullptr, 1, NUMA_NO_NODE, 7), nullptr);
+  EXPECT_EQ(bpf_arena_reserve_pages(&map, pages, 1), -EBUSY);
+  EXPECT_EQ(bpf_arena_reserve_pages(&map, static_cast<char*>(pages) + 1, 1), 0);
+  bpf_arena_free_pages(&map, pages, 3);
+  EXPECT_EQ(bpf_arena_reserve_pages(&map, pages, 1), 0);
+  uarena_map_close(&map);
+  unsetenv("UARENA_SOCKET");
+}
+
+TEST_F(DaemonTest, AStoppedDaemonStopsNobodyForLong) {
+  kill(daemon_.pid(), SIGSTOP);
+  const auto start = std::chrono::steady_clock::now();
+  const absl::Status status = Arena::Open("a", Options()).status();
+  EXPECT_TRUE(absl::IsDeadlineExceeded(status)) << status;
+  EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(20));
+  kill(daemon_.pid(), SIGCONT);
+  EXPECT_TRUE(Arena::Open("a", Options()).ok());
 }
 
 TEST_F(DaemonTest, ManyArenasAreListed) {

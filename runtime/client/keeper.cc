@@ -2,12 +2,6 @@
 #include "client/keeper.h"
 
 #include <poll.h>
-#include <pthread.h>
-#include <signal.h>
-#include <sys/eventfd.h>
-#include <unistd.h>
-
-#include <latch>
 
 #include "fault/in_place.h"
 #include "ipc/channel.h"
@@ -20,30 +14,10 @@ Keeper::Keeper(int socket, int uffd, const Geometry& geometry, Resolver* resolve
       uffd_(uffd),
       geometry_(geometry),
       resolver_(resolver),
-      stop_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
-  sigset_t all;
-  sigset_t before;
-  sigfillset(&all);
-  pthread_sigmask(SIG_BLOCK, &all, &before);
-  // Waited for: a fork in the middle of a thread's start would copy locks that the start holds.
-  std::latch running(1);
-  thread_ = std::thread([this, &running] {
-    running.count_down();
-    Run();
-  });
-  running.wait();
-  pthread_sigmask(SIG_SETMASK, &before, nullptr);
-}
+      thread_("uarena-keeper", [this](int stop_fd) { Run(stop_fd); }) {}
 
-Keeper::~Keeper() {
-  const uint64_t one = 1;
-  [[maybe_unused]] const ssize_t written = write(stop_.get(), &one, sizeof(one));
-  thread_.join();
-}
-
-void Keeper::Run() {
-  pthread_setname_np(pthread_self(), "uarena-keeper");
-  pollfd fds[2] = {{socket_, POLLIN, 0}, {stop_.get(), POLLIN, 0}};
+void Keeper::Run(int stop_fd) {
+  pollfd fds[2] = {{socket_, POLLIN, 0}, {stop_fd, POLLIN, 0}};
   while (true) {
     poll(fds, 2, -1);
     if (fds[1].revents != 0) return;

@@ -6,11 +6,10 @@
 #define UARENA_CLIENT_KEEPER_H_
 
 #include <memory>
-#include <thread>
 
 #include "fault/handler_thread.h"
 #include "fault/resolver.h"
-#include "os/fd.h"
+#include "os/background_thread.h"
 
 namespace uarena {
 
@@ -19,26 +18,23 @@ class Keeper {
   // `socket` is the connection on which the daemon agreed to serve `uffd`. All must outlive the
   // keeper.
   Keeper(int socket, int uffd, const Geometry& geometry, Resolver* resolver);
-  ~Keeper();
-  // In a forked child: as HandlerThread::AbandonInChild.
+
+  // In a forked child: as BackgroundThread::AbandonInChild.
   void AbandonInChild() {
-    stop_.reset();
+    thread_.AbandonInChild();
     if (handler_ != nullptr) handler_.release()->AbandonInChild();
   }
-  Keeper(const Keeper&) = delete;
-  Keeper& operator=(const Keeper&) = delete;
 
  private:
-  void Run();
+  void Run(int stop_fd);
   void TakeOver();
 
   const int socket_;
   const int uffd_;
   const Geometry geometry_;
   Resolver* const resolver_;
-  UniqueFd stop_;
   std::unique_ptr<HandlerThread> handler_;
-  std::thread thread_;
+  BackgroundThread thread_;  // last: it uses the others
 };
 
 }  // namespace uarena

@@ -214,15 +214,7 @@ void Session::SendNext() {
   outgoing_message_ = {};
   outgoing_message_.msg_iov = &outgoing_part_;
   outgoing_message_.msg_iovlen = 1;
-  if (!message.fds.empty()) {
-    outgoing_message_.msg_control = outgoing_control_;
-    outgoing_message_.msg_controllen = CMSG_SPACE(sizeof(int) * message.fds.size());
-    cmsghdr* cmsg = CMSG_FIRSTHDR(&outgoing_message_);
-    cmsg->cmsg_level = SOL_SOCKET;
-    cmsg->cmsg_type = SCM_RIGHTS;
-    cmsg->cmsg_len = CMSG_LEN(sizeof(int) * message.fds.size());
-    memcpy(CMSG_DATA(cmsg), message.fds.data(), sizeof(int) * message.fds.size());
-  }
+  PutFds(message.fds, outgoing_control_, &outgoing_message_);
   loop_.Send(socket_.get(), &outgoing_message_, &send_);
 }
 

@@ -70,7 +70,7 @@ class Session {
   Request receive_;
 
   std::deque<Outgoing> outgoing_;
-  alignas(cmsghdr) char outgoing_control_[CMSG_SPACE(sizeof(int) * kMaxFrameFds)];
+  alignas(cmsghdr) char outgoing_control_[kFdsControlBytes];
   iovec outgoing_part_{};
   msghdr outgoing_message_{};
   Request send_;

@@ -2,14 +2,10 @@
 #include "fault/handler_thread.h"
 
 #include <poll.h>
-#include <pthread.h>
-#include <signal.h>
-#include <sys/eventfd.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <cstddef>
-#include <latch>
 
 #include "fault/in_place.h"
 #include "fault/plan.h"
@@ -56,41 +52,13 @@ BatchResult ServeFaults(int uffd, const Geometry& geometry, Resolver& resolver,
 }
 
 HandlerThread::HandlerThread(int uffd, const Geometry& geometry, Resolver* resolver)
-    : uffd_(uffd),
-      geometry_(geometry),
-      resolver_(resolver),
-      stop_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
-  // The program's signals are for the program's threads.
-  sigset_t all;
-  sigset_t before;
-  sigfillset(&all);
-  pthread_sigmask(SIG_BLOCK, &all, &before);
-  // Waited for: a fork in the middle of a thread's start would copy locks that the start holds.
-  std::latch running(1);
-  thread_ = std::thread([this, &running] {
-    running.count_down();
-    Run();
-  });
-  running.wait();
-  pthread_sigmask(SIG_SETMASK, &before, nullptr);
-}
-
-HandlerThread::~HandlerThread() {
-  const uint64_t one = 1;
-  [[maybe_unused]] const ssize_t written = write(stop_.get(), &one, sizeof(one));
-  thread_.join();
-}
-
-void HandlerThread::Run() {
-  pthread_setname_np(pthread_self(), "uarena-faults");
-  pollfd fds[2] = {{uffd_, POLLIN, 0}, {stop_.get(), POLLIN, 0}};
-  while (true) {
-    const BatchResult batch = ServeFaults(uffd_, geometry_, *resolver_, QueueSegv);
-    if (batch.gone) return;
-    if (batch.messages > 0) continue;
-    poll(fds, 2, -1);
-    if (fds[1].revents != 0) return;
-  }
-}
+    : thread_("uarena-faults", [uffd, geometry, resolver](int stop_fd) {
+        pollfd fds[2] = {{uffd, POLLIN, 0}, {stop_fd, POLLIN, 0}};
+        while (fds[1].revents == 0) {
+          const BatchResult batch = ServeFaults(uffd, geometry, *resolver, QueueSegv);
+          if (batch.gone) return;
+          if (batch.messages == 0) poll(fds, 2, -1);
+        }
+      }) {}
 
 }  // namespace uarena

@@ -6,12 +6,10 @@
 
 #include <cstdint>
 #include <functional>
-#include <memory>
-#include <thread>
 
 #include "fault/resolver.h"
 #include "memory/geometry.h"
-#include "os/fd.h"
+#include "os/background_thread.h"
 
 namespace uarena {
 
@@ -30,21 +28,10 @@ BatchResult ServeFaults(int uffd, const Geometry& geometry, Resolver& resolver,
 class HandlerThread {
  public:
   HandlerThread(int uffd, const Geometry& geometry, Resolver* resolver);
-  ~HandlerThread();
-  // In a forked child, where the thread does not exist: closes what it had. The object itself is
-  // left alone, since a thread object that was never joined cannot be destroyed.
-  void AbandonInChild() { stop_.reset(); }
-  HandlerThread(const HandlerThread&) = delete;
-  HandlerThread& operator=(const HandlerThread&) = delete;
+  void AbandonInChild() { thread_.AbandonInChild(); }
 
  private:
-  void Run();
-
-  const int uffd_;
-  const Geometry geometry_;
-  Resolver* const resolver_;
-  UniqueFd stop_;
-  std::thread thread_;
+  BackgroundThread thread_;
 };
 
 }  // namespace uarena

@@ -21,8 +21,6 @@ namespace {
 // How long a client waits for an answer of the daemon.
 constexpr int kPatienceSeconds = 5;
 
-constexpr size_t kControlBytes = CMSG_SPACE(sizeof(int) * kMaxFrameFds);
-
 absl::Status HungUp() { return absl::UnavailableError("the other side has closed the connection"); }
 
 }  // namespace
@@ -37,16 +35,8 @@ absl::Status SendFrame(int socket, FrameType type, std::span<const uint8_t> payl
   msghdr message{};
   message.msg_iov = parts;
   message.msg_iovlen = 2;
-  alignas(cmsghdr) char control[kControlBytes] = {};
-  if (!fds.empty()) {
-    message.msg_control = control;
-    message.msg_controllen = CMSG_SPACE(sizeof(int) * fds.size());
-    cmsghdr* cmsg = CMSG_FIRSTHDR(&message);
-    cmsg->cmsg_level = SOL_SOCKET;
-    cmsg->cmsg_type = SCM_RIGHTS;
-    cmsg->cmsg_len = CMSG_LEN(sizeof(int) * fds.size());
-    memcpy(CMSG_DATA(cmsg), fds.data(), sizeof(int) * fds.size());
-  }
+  alignas(cmsghdr) char control[kFdsControlBytes] = {};
+  PutFds(fds, control, &message);
   ssize_t sent;
   do {
     sent = sendmsg(socket, &message, MSG_NOSIGNAL | (wait ? 0 : MSG_DONTWAIT));
@@ -60,6 +50,17 @@ absl::Status SendFrame(int socket, FrameType type, std::span<const uint8_t> payl
   }
   if (static_cast<size_t>(sent) != sizeof(header) + payload.size()) return HungUp();
   return absl::OkStatus();
+}
+
+void PutFds(std::span<const int> fds, char (&control)[kFdsControlBytes], msghdr* message) {
+  if (fds.empty()) return;
+  message->msg_control = control;
+  message->msg_controllen = CMSG_SPACE(sizeof(int) * fds.size());
+  cmsghdr* cmsg = CMSG_FIRSTHDR(message);
+  cmsg->cmsg_level = SOL_SOCKET;
+  cmsg->cmsg_type = SCM_RIGHTS;
+  cmsg->cmsg_len = CMSG_LEN(sizeof(int) * fds.size());
+  memcpy(CMSG_DATA(cmsg), fds.data(), sizeof(int) * fds.size());
 }
 
 std::vector<UniqueFd> TakeFds(const msghdr& message) {
@@ -89,7 +90,7 @@ absl::StatusOr<ReceivedFrame> ReceiveFrame(int socket) {
   size_t want = kind == SOCK_STREAM ? sizeof(FrameHeader) : sizeof(Frame);
   while (have < want) {
     iovec part{bytes + have, want - have};
-    alignas(cmsghdr) char control[kControlBytes];
+    alignas(cmsghdr) char control[kFdsControlBytes];
     msghdr message{};
     message.msg_iov = &part;
     message.msg_iovlen = 1;

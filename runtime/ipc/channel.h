@@ -43,6 +43,11 @@ absl::Status SendFrame(int socket, FrameType type, const T& payload, std::span<c
 // CheckFrame's.
 absl::StatusOr<ReceivedFrame> ReceiveFrame(int socket);
 
+// Makes the message carry the descriptors, at most kMaxFrameFds; `control` must live until it is
+// sent.
+inline constexpr size_t kFdsControlBytes = CMSG_SPACE(sizeof(int) * kMaxFrameFds);
+void PutFds(std::span<const int> fds, char (&control)[kFdsControlBytes], msghdr* message);
+
 // Takes the descriptors out of a received message's control data.
 std::vector<UniqueFd> TakeFds(const msghdr& message);
 

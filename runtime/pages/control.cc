@@ -175,10 +175,11 @@ Control::Control(Control&& other) noexcept
       map_(std::exchange(other.map_, nullptr)) {}
 
 Control& Control::operator=(Control&& other) noexcept {
-  if (this != &other) {
-    this->~Control();
-    new (this) Control(std::move(other));
-  }
+  // What this one had goes with `other`.
+  std::swap(description_, other.description_);
+  std::swap(layout_, other.layout_);
+  std::swap(fd_, other.fd_);
+  std::swap(map_, other.map_);
   return *this;
 }
 
