@@ -57,8 +57,6 @@ UffdAbility ProbeUffd() {
   ability.sigbus = (features & UFFD_FEATURE_SIGBUS) != 0;
   ability.thread_id = (features & UFFD_FEATURE_THREAD_ID) != 0;
   ability.shmem = (features & UFFD_FEATURE_MISSING_SHMEM) != 0;
-  ability.hugetlb = (features & UFFD_FEATURE_MISSING_HUGETLBFS) != 0;
-  ability.minor_shmem = (features & UFFD_FEATURE_MINOR_SHMEM) != 0;
   bool kernel_faults = true;
   const UniqueFd uffd(sys::Userfaultfd(0, &kernel_faults));
   ability.kernel_faults = uffd.valid() && kernel_faults;

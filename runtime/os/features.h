@@ -17,8 +17,6 @@ struct UffdAbility {
   bool sigbus = false;
   bool thread_id = false;
   bool shmem = false;
-  bool hugetlb = false;
-  bool minor_shmem = false;
   std::string reason;
 };
 const UffdAbility& Uffd();

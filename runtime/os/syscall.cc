@@ -184,11 +184,6 @@ int UffdRegisterMissing(int uffd, uint64_t start, uint64_t length) {
   return Quietly([&] { return ioctl(uffd, UFFDIO_REGISTER, &reg); });
 }
 
-int UffdUnregister(int uffd, uint64_t start, uint64_t length) {
-  uffdio_range range{start, length};
-  return Quietly([&] { return ioctl(uffd, UFFDIO_UNREGISTER, &range); });
-}
-
 namespace {
 
 // The kernel reports a partial result as EAGAIN with the bytes done, which may also be a negated
@@ -263,12 +258,6 @@ uint64_t NowNs() {
   timespec now;
   clock_gettime(CLOCK_MONOTONIC, &now);
   return static_cast<uint64_t>(now.tv_sec) * 1'000'000'000u + static_cast<uint64_t>(now.tv_nsec);
-}
-
-void SleepNs(uint64_t ns) {
-  timespec duration{static_cast<time_t>(ns / 1'000'000'000u),
-                    static_cast<long>(ns % 1'000'000'000u)};
-  Quietly([&] { return clock_nanosleep(CLOCK_MONOTONIC, 0, &duration, nullptr); });
 }
 
 }  // namespace uarena::sys

@@ -50,7 +50,6 @@ int PreferNode(int node);
 int Userfaultfd(uint64_t features, bool* kernel_faults);
 int UffdFeatures(uint64_t* features);
 int UffdRegisterMissing(int uffd, uint64_t start, uint64_t length);
-int UffdUnregister(int uffd, uint64_t start, uint64_t length);
 // Bytes done (possibly fewer than `length`), or -errno when none was.
 int64_t UffdZeropage(int uffd, uint64_t start, uint64_t length);
 int64_t UffdContinue(int uffd, uint64_t start, uint64_t length);
@@ -70,8 +69,6 @@ int GetTid();
 
 // Nanoseconds of CLOCK_MONOTONIC.
 uint64_t NowNs();
-// Sleeps without touching errno.
-void SleepNs(uint64_t ns);
 
 }  // namespace uarena::sys
 

@@ -142,21 +142,15 @@ int Allocator::FreeOnce(uint64_t first, uint64_t count) {
   if (operation.index() == 0) return -EUSERS;
   const uint64_t end = first + count;
   bool claimed = false;
-  PageRange occupied;
   StoreIntent(control, operation.index(), {IntentKind::kFree, 0, first, count, first});
-  for (uint64_t at = first; NextOccupied(control, operation.index(), at, end, &occupied);
-       at = occupied.end()) {
-    for (uint64_t page = occupied.first; page < occupied.end(); ++page) {
-      PageState& state = control.state(page);
-      uint16_t seen = state.load(std::memory_order_acquire);
-      const PageKind kind = StateKind(seen);
-      if (kind != PageKind::kAllocated && kind != PageKind::kReserved && kind != PageKind::kAhead) {
-        continue;  // somebody else's, on its way from or to the free ranges
-      }
-      claimed |=
-          state.compare_exchange_strong(seen, PackState(DrainingOf(kind), operation.index()));
+  ForOccupiedPages(control, operation.index(), first, end, [&](uint64_t, PageState& state) {
+    uint16_t seen = state.load(std::memory_order_acquire);
+    const PageKind kind = StateKind(seen);
+    if (kind != PageKind::kAllocated && kind != PageKind::kReserved && kind != PageKind::kAhead) {
+      return;  // somebody else's, on its way from or to the free ranges
     }
-  }
+    claimed |= state.compare_exchange_strong(seen, PackState(DrainingOf(kind), operation.index()));
+  });
   UARENA_FAILPOINT("free.claimed");
   if (claimed) return FinishFree(context_, operation.index());
   StoreIntentKind(control, operation.index(), IntentKind::kNone, 0);
@@ -344,23 +338,18 @@ int Allocator::Settle(uint64_t first, uint64_t count, bool release) {
   StoreIntent(control, operation.index(), {IntentKind::kFree, 1, first, count, first});
   if (release) control.header().free_pages_hold_memory.store(1);
   ResidentPagesWalk resident(context_.data_fd, geometry);
-  PageRange occupied;
   bool drained = false;
-  for (uint64_t at = first; NextOccupied(control, operation.index(), at, end, &occupied);
-       at = occupied.end()) {
-    for (uint64_t page = occupied.first; page < occupied.end(); ++page) {
-      PageState& state = control.state(page);
-      uint16_t seen = state.load(std::memory_order_acquire);
-      const PageKind kind = StateKind(seen);
-      if (kind != PageKind::kAhead && kind != PageKind::kReserved) continue;
-      if (resident.NextFrom(page) == page && PageHoldsData(context_.data_fd, geometry, page)) {
-        Convert(control, converting.index(), page, seen);
-      } else if (release && kind == PageKind::kAhead) {
-        drained |= state.compare_exchange_strong(
-            seen, PackState(PageKind::kDrainingAhead, operation.index()));
-      }
+  ForOccupiedPages(control, operation.index(), first, end, [&](uint64_t page, PageState& state) {
+    uint16_t seen = state.load(std::memory_order_acquire);
+    const PageKind kind = StateKind(seen);
+    if (kind != PageKind::kAhead && kind != PageKind::kReserved) return;
+    if (resident.NextFrom(page) == page && PageHoldsData(context_.data_fd, geometry, page)) {
+      Convert(control, converting.index(), page, seen);
+    } else if (release && kind == PageKind::kAhead) {
+      drained |= state.compare_exchange_strong(
+          seen, PackState(PageKind::kDrainingAhead, operation.index()));
     }
-  }
+  });
   if (drained) return FinishFree(context_, operation.index());
   StoreIntentKind(control, operation.index(), IntentKind::kNone, 0);
   return 0;

@@ -75,6 +75,19 @@ int FinishConvert(const Control& control, uint32_t operation);
 bool NextOccupied(const Control& control, uint32_t operation, uint64_t from, uint64_t end,
                   PageRange* run);
 
+// Calls visit(page, state) for every page of [first, end) that no free range contains.
+template <typename Visit>
+void ForOccupiedPages(const Control& control, uint32_t operation, uint64_t first, uint64_t end,
+                      Visit visit) {
+  PageRange occupied;
+  while (NextOccupied(control, operation, first, end, &occupied)) {
+    for (uint64_t page = occupied.first; page < occupied.end(); ++page) {
+      visit(page, control.state(page));
+    }
+    first = occupied.end();
+  }
+}
+
 }  // namespace uarena
 
 #endif  // UARENA_PAGES_STEPS_H_
