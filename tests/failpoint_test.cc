@@ -38,11 +38,15 @@ using testing::Fork;
 
 constexpr uint64_t kPages = 64;
 constexpr const char* kPoints[] = {
-    "transaction.publish", "transaction.published", "transaction.apply", "claim.untagged",
-    "claim.tagged",        "allocate.mapped",       "allocate.filled",   "reserve.filled",
-    "touch.mapped",        "convert.swapped",       "undo.draining",     "free.claimed",
-    "free.draining",       "free.punched",          "free.inserted",     "recover.operation",
-    "fault.start"};
+    "transaction.publish", "transaction.published", "transaction.apply",
+    "claim.untagged",      "claim.tagged",          "allocate.mapped",
+    "allocate.filled",     "reserve.filled",        "touch.mapped",
+    "convert.swapped",     "undo.draining",         "free.claimed",
+    "free.draining",       "free.punched",          "free.inserted",
+    "recover.operation",   "fault.start",           "take.noted",
+    "take.claimed",        "take.counted",          "take.filled",
+    "keep.draining",       "keep.zeroed",           "keep.counted",
+    "keep.noted"};
 
 const char* g_point;
 std::atomic<int> g_passes_left;
@@ -138,12 +142,22 @@ class FailpointTest : public ::testing::TestWithParam<FaultMode> {
       case 9:
         arena_->Populate(Page(page), count * arena_->page_size()).IgnoreError();
         break;
+      case 10:
+      case 11: {  // frees what it allocated, which it keeps, and takes some of that again
+        absl::StatusOr<void*> pages = arena_->AllocPages(nullptr, count);
+        if (!pages.ok()) break;
+        arena_->FreePages(*pages, count).IgnoreError();
+        pages = arena_->AllocPages(nullptr, (count + 1) / 2);
+        if (pages.ok()) *static_cast<char*>(*pages) = 1;
+        arena_->FreePages(Page(page), 1).IgnoreError();
+        break;
+      }
       default:
         arena_->SetRoot("root", Page(page)).IgnoreError();
     }
     return 0;
   }
-  static constexpr uint32_t kCalls = 11;
+  static constexpr uint32_t kCalls = 13;
 
   std::unique_ptr<Arena> arena_;
 };
@@ -198,7 +212,11 @@ TEST_P(FailpointTest, ThreeProcessesStoppedAnywhere) {
     ASSERT_EQ(arena_->CheckInvariants(), absl::OkStatus()) << story;
     const ArenaStats stats = *arena_->Stats();
     ASSERT_EQ(stats.free_pages, kPages) << story;
-    ASSERT_EQ(stats.populated_pages, 0u) << story;
+    ASSERT_EQ(stats.populated_pages, stats.kept_pages) << story;
+    const absl::StatusOr<void*> all = arena_->AllocPages(nullptr, kPages);
+    ASSERT_TRUE(all.ok()) << story << ": " << all.status();
+    const std::vector<char> zeros(kPages * arena_->page_size());
+    ASSERT_EQ(memcmp(*all, zeros.data(), zeros.size()), 0) << story;
   }
 }
 

@@ -36,6 +36,13 @@ class Model {
     }
     return std::nullopt;
   }
+  std::optional<PageRange> NextFrom(uint64_t page) const {
+    std::optional<PageRange> next;
+    for (const PageRange& range : ranges_) {
+      if (range.first >= page && (!next.has_value() || range.first < next->first)) next = range;
+    }
+    return next;
+  }
   std::optional<PageRange> FindFit(uint64_t count) const {
     std::optional<PageRange> best;
     for (const PageRange& range : ranges_) {
@@ -71,31 +78,30 @@ class Model {
   std::vector<PageRange> ranges_;
 };
 
-bool Same(const std::optional<PageRange>& a, const std::optional<PageRange>& b) {
+bool Same(const std::optional<FreeRange>& a, const std::optional<PageRange>& b) {
   if (a.has_value() != b.has_value()) return false;
   return !a.has_value() || (a->first == b->first && a->count == b->count);
 }
 
 class FreeRangesTest : public ::testing::TestWithParam<uint64_t> {};
 
-TEST_P(FreeRangesTest, MatchesTheModel) {
-  const uint64_t pages = GetParam();
+// Random takes and gives of up to `most` pages in [start, pages); everything else stays free.
+void CompareWithModel(uint64_t pages, uint64_t start, uint64_t most, int steps) {
   const Control control = MakeControl(pages);
-  const uint64_t window = std::min<uint64_t>(pages, 300);
-  // The busy pages sit at the end, where a bitmap's last words are.
-  const uint64_t start = pages - window;
   Model model(pages);
-  std::mt19937_64 random(pages);
-  for (int step = 0; step < 20'000; ++step) {
+  std::mt19937_64 random(pages + most);
+  const uint64_t window = pages - start;
+  for (int step = 0; step < steps; ++step) {
     const uint64_t page = start + random() % window;
-    const uint64_t count = random() % 12 + 1;
+    const uint64_t count = random() % most + 1;
     Transaction transaction(control, 1);
     transaction.Begin();
     FreeRanges ranges(transaction);
-    const std::optional<PageRange> containing = ranges.Containing(page);
+    const std::optional<FreeRange> containing = ranges.Containing(page);
     ASSERT_TRUE(Same(containing, model.Containing(page))) << "step " << step << " page " << page;
+    ASSERT_TRUE(Same(ranges.NextFrom(page), model.NextFrom(page))) << "step " << step;
     if (random() % 3 == 0) {
-      const std::optional<PageRange> fit = ranges.FindFit(count);
+      const std::optional<FreeRange> fit = ranges.FindFit(count);
       ASSERT_TRUE(Same(fit, model.FindFit(count))) << "step " << step << " count " << count;
       if (!fit.has_value() || fit->count > window) continue;
       ranges.Take(*fit, fit->first, count);
@@ -115,6 +121,18 @@ TEST_P(FreeRangesTest, MatchesTheModel) {
   }
 }
 
+// The busy pages sit at the end, where a bitmap's last words are.
+TEST_P(FreeRangesTest, MatchesTheModel) {
+  const uint64_t pages = GetParam();
+  CompareWithModel(pages, pages - std::min<uint64_t>(pages, 300), 12, 20'000);
+}
+
+// Sizes of every class, and many ranges in one class.
+TEST(FreeRangesTest, LargeSizes) {
+  CompareWithModel(1 << 20, 0, 20'000, 20'000);
+  CompareWithModel(1 << 14, 0, 64, 20'000);
+}
+
 INSTANTIATE_TEST_SUITE_P(Sizes, FreeRangesTest,
                          ::testing::Values(1, 2, 31, 32, 33, 1023, 1024, 1025, 1 << 15, 1 << 20,
                                            (uint64_t{1} << 28) - 1, uint64_t{1} << 28));
@@ -124,7 +142,7 @@ TEST(FreeRangesTest, LargestArena) {
   Transaction transaction(control, 1);
   transaction.Begin();
   FreeRanges ranges(transaction);
-  const std::optional<PageRange> last = ranges.Containing(kMaxPages - 1);
+  const std::optional<FreeRange> last = ranges.Containing(kMaxPages - 1);
   ASSERT_TRUE(last.has_value());
   EXPECT_EQ(last->count, kMaxPages);
   ranges.Take(*last, kMaxPages - 1, 1);
@@ -145,7 +163,7 @@ TEST(CheckTest, FindsWhatIsWrong) {
   control.word(kWordFree).store(99);
   EXPECT_TRUE(absl::IsDataLoss(CheckInvariants(control, membership->slot())));
   control.word(kWordFree).store(100);
-  control.word(control.layout().heads + 100).store(0);
+  control.word(control.layout().class_heads + SizeClass(100)).store(0);
   EXPECT_TRUE(absl::IsDataLoss(CheckInvariants(control, membership->slot())));
 }
 

@@ -23,6 +23,7 @@
 #include "os/status.h"
 #include "os/system.h"
 #include "pages/check.h"
+#include "pages/counters.h"
 #include "pages/recovery.h"
 #include "pages/roots.h"
 
@@ -77,9 +78,6 @@ absl::Status CheckExactRange(const void* addr, uint64_t count, const Geometry& g
 
 // `request` describes the call: "AllocPages(nullptr, 5)".
 absl::Status PageStatus(int error, const std::string& request, const Control& control) {
-  auto counter = [&](CounterWord word) {
-    return WordValue(control.word(word).load(std::memory_order_relaxed));
-  };
   switch (-error) {
     case 0:
       return absl::OkStatus();
@@ -90,12 +88,12 @@ absl::Status PageStatus(int error, const std::string& request, const Control& co
           "pages (AllocPages with a null addr does)"));
     case ENOSPC:
       return absl::ResourceExhaustedError(absl::StrCat(request, ": no run of so many free pages; ",
-                                                       counter(kWordFree), " of ",
+                                                       CountPages(control).free, " of ",
                                                        control.max_pages(), " pages are free"));
     case EDQUOT:
       return absl::ResourceExhaustedError(
           absl::StrCat(request, ": beyond the arena's quota of ", control.description().quota_pages,
-                       " pages, of which ", counter(kWordAllocated), " are allocated"));
+                       " pages, of which ", CountPages(control).allocated, " are allocated"));
     case ENOMEM:
       return absl::ResourceExhaustedError(
           absl::StrCat(request, ": out of memory",
@@ -185,16 +183,21 @@ absl::StatusOr<void*> Arena::AllocPages(void* addr, uint64_t count, int node) {
     return absl::InvalidArgumentError(
         absl::StrCat("node ", node, " does not exist or is offline; kNoNode means any"));
   }
-  const uint64_t bytes = count << geometry.page_shift;
+  uint64_t first = 0;
+  const bool anywhere = addr == nullptr && node == kNoNode;
+  if (anywhere && impl_->kept().Take(count, &first)) {
+    return reinterpret_cast<void*>(geometry.AddressOf(first));
+  }
   int error = 0;
   // 2 MiB pages come from a pool, which says for itself what it has.
-  if (!geometry.huge && !impl_->memory_budget().Take(bytes)) error = -ENOMEM;
-  uint64_t first = 0;
-  if (error == 0) {
+  if (!geometry.huge && !impl_->memory_budget().Take(count << geometry.page_shift)) {
+    error = -ENOMEM;
+  } else {
     std::optional<uint64_t> at;
     if (addr != nullptr) at = geometry.PageOf(Address(addr));
     error = impl_->allocator().Allocate(
-        at, count, node != kNoNode ? node : impl_->control().description().numa_node, &first);
+        at, count, node != kNoNode ? node : impl_->control().description().numa_node,
+        anywhere ? &impl_->kept() : nullptr, &first);
   }
   if (error != 0) {
     return PageStatus(
@@ -211,7 +214,9 @@ absl::Status Arena::FreePages(void* addr, uint64_t count) {
   if (count == 0) return absl::InvalidArgumentError("count is 0; at least 1 page is needed");
   if (!geometry.Contains(Address(addr))) return NotInside("addr", addr, geometry);
   const uint64_t first = geometry.PageOf(Address(addr));
-  const int error = impl_->allocator().Free(first, std::min(count, geometry.max_pages - first));
+  count = std::min(count, geometry.max_pages - first);
+  if (impl_->kept().Keep(first, count)) return absl::OkStatus();
+  const int error = impl_->allocator().Free(first, count);
   if (error == 0) return absl::OkStatus();
   return PageStatus(error, absl::StrFormat("FreePages(%p, %d)", addr, count), impl_->control());
 }
@@ -324,16 +329,15 @@ absl::StatusOr<ArenaStats> Arena::Stats() const {
   }
   absl::StatusOr<uint64_t> populated = ResidentPages(impl_->data_fd(), page_size());
   if (!populated.ok()) return populated.status();
-  auto counter = [&](CounterWord word) {
-    return WordValue(control.word(word).load(std::memory_order_relaxed));
-  };
+  const PageCounts counts = CountPages(control);
   ArenaStats stats;
   stats.max_pages = max_pages();
   stats.page_size = page_size();
-  stats.allocated_pages = counter(kWordAllocated);
-  stats.reserved_pages = counter(kWordReserved);
-  stats.ahead_pages = counter(kWordAhead);
-  stats.free_pages = counter(kWordFree);
+  stats.allocated_pages = counts.allocated;
+  stats.reserved_pages = counts.reserved;
+  stats.ahead_pages = counts.ahead;
+  stats.kept_pages = counts.kept;
+  stats.free_pages = counts.free + counts.kept;
   stats.populated_pages = *populated;
   stats.processes = CountProcesses(control);
   stats.faults = ReadFaultStats(control.process(impl_->slot()));

@@ -25,6 +25,13 @@ constexpr uint32_t kHugeShift = 21;
 constexpr uint64_t kDefaultPopulateBytes = 2 << 20;
 constexpr uint32_t kMostPopulatePages = 1 << 16;
 
+
+// Kept pages can be touched unseen, so not where every touch must be seen.
+uint64_t KeptPagesLimit(const ArenaDescription& description, const ArenaOptions& options) {
+  if (description.segv_on_fault || description.max_populate_pages == 1) return 0;
+  return options.keep_freed_bytes >> description.geometry.page_shift;
+}
+
 }  // namespace
 
 absl::StatusOr<ArenaDescription> DescribeArena(const ArenaOptions& options) {
@@ -139,8 +146,9 @@ absl::Status ArenaImpl::Start(FaultMode wanted) {
   membership_ = *std::move(membership);
   control_.process(slot()).mode.store(static_cast<uint32_t>(opened_.mode));
   const PageContext context{&control_, Mapper(geometry(), data_.get(), opened_.uffd.get()),
-                            data_.get()};
+                            data_.get(), /*attached=*/true};
   allocator_ = Allocator(context, slot());
+  kept_.Start(context, slot(), KeptPagesLimit(control_.description(), options_));
   resolver_ = std::make_unique<Resolver>(allocator_, slot());
   RecoverDeadProcesses(control_, context);
   absl::Status status = absl::OkStatus();
@@ -184,6 +192,7 @@ ArenaImpl::~ArenaImpl() {
   // Unmapped before the uffd is closed: a touch in between is an error, never a silent zero page.
   region_ = Region();
   opened_.uffd.reset();
+  kept_.ReleaseAll();
   membership_.Leave(control_);
 }
 

@@ -17,6 +17,7 @@
 #include "os/memory_budget.h"
 #include "pages/allocator.h"
 #include "pages/control.h"
+#include "pages/kept_pages.h"
 #include "pages/operation.h"
 #include "uarena/options.h"
 
@@ -50,6 +51,7 @@ class ArenaImpl {
   const Control& control() const { return control_; }
   const Geometry& geometry() const { return control_.description().geometry; }
   Allocator& allocator() { return allocator_; }
+  KeptPages& kept() { return kept_; }
   MemoryBudget& memory_budget() { return memory_budget_; }
   int data_fd() const { return data_.get(); }
   uint32_t slot() const { return membership_.slot(); }
@@ -73,6 +75,7 @@ class ArenaImpl {
   Membership membership_;
   OpenedMode opened_;
   Allocator allocator_;
+  KeptPages kept_;
   MemoryBudget memory_budget_;
   std::unique_ptr<Resolver> resolver_;
   std::unique_ptr<HandlerThread> handler_;

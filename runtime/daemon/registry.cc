@@ -13,6 +13,7 @@
 #include "memory/region.h"
 #include "os/status.h"
 #include "os/system.h"
+#include "pages/counters.h"
 #include "pages/recovery.h"
 
 namespace uarena {
@@ -73,7 +74,7 @@ ArenaEntry NamedArena::Describe() const {
   entry.base = geometry.base;
   entry.max_pages = geometry.max_pages;
   entry.page_size = geometry.page_size();
-  entry.allocated_pages = WordValue(control_.word(kWordAllocated).load());
+  entry.allocated_pages = CountPages(control_).allocated;
   entry.populated_pages = ResidentPages(data_.get(), geometry.page_size()).value_or(0);
   // Not counting the daemon.
   const uint32_t processes = CountProcesses(control_);

@@ -8,6 +8,7 @@
 
 #include "os/failpoint.h"
 #include "os/syscall.h"
+#include "pages/counters.h"
 #include "pages/operation.h"
 #include "pages/page_content.h"
 #include "pages/recovery.h"
@@ -23,55 +24,63 @@ constexpr int kTouchTries = 256;
 // Notes whether a page that was to be fresh holds data.
 class TouchedPages final : public ExistingVisitor {
  public:
-  TouchedPages(const Control& control, uint32_t operation, int data_fd)
-      : control_(control), operation_(operation), data_fd_(data_fd) {}
+  TouchedPages(const PageContext& context, uint32_t operation)
+      : context_(context), operation_(operation) {}
   void OnExisting(uint64_t first, uint64_t count) override {
-    if (!met_existing_) {
-      met_existing_ = true;
-      StoreIntentKind(control_, operation_, IntentKind::kAllocate, kPhaseMetExisting);
-    }
-    for (uint64_t page = first; page < first + count && !any_; ++page) {
-      any_ = PageHoldsData(data_fd_, control_.description().geometry, page);
+    const Control& control = *context_.control;
+    const Geometry& geometry = control.description().geometry;
+    StoreIntentKind(control, operation_, IntentKind::kAllocate, kPhaseMetExisting);
+    for (uint64_t page = first; page < first + count && !any(); ++page) {
+      const bool holds_data = context_.attached ? MappedPageHoldsData(geometry, page)
+                                                : PageHoldsData(context_.data_fd, geometry, page);
+      if (holds_data) any_.store(true, std::memory_order_relaxed);
     }
   }
-  bool any() const { return any_; }
+  bool any() const { return any_.load(std::memory_order_relaxed); }
 
  private:
-  const Control& control_;
+  const PageContext& context_;
   const uint32_t operation_;
-  const int data_fd_;
-  bool met_existing_ = false;
-  bool any_ = false;
+  std::atomic<bool> any_{false};  // the mapper may call from two threads
 };
 
 }  // namespace
 
-int Allocator::AllocateOnce(std::optional<uint64_t> at, uint64_t count, int node, uint64_t* first) {
+int Allocator::AllocateOnce(std::optional<uint64_t> at, uint64_t count, int node, KeptPages* kept,
+                            uint64_t* first) {
   const Control& control = *context_.control;
   const Operation operation(control, slot_);
   if (operation.index() == 0) return -EUSERS;
+  const uint64_t more = kept != nullptr ? kept->WantsMore(count) : 0;
+  Claim claim;
   const int claimed = RunTransaction(control, operation.index(), [&](Transaction& transaction) {
     FreeRanges ranges(transaction);
-    const std::optional<PageRange> range =
+    const std::optional<FreeRange> range =
         at.has_value() ? ranges.Containing(*at) : ranges.FindFit(count);
     if (!range.has_value()) return at.has_value() ? -EEXIST : -ENOSPC;
-    *first = at.value_or(range->first);
-    if (*first + count > range->end()) return -EEXIST;
-    if (CheckQuota(transaction, count) != 0) return -EDQUOT;
-    return ClaimInTransaction(transaction, *range, *first, count, {.allocated = count},
-                              IntentKind::kAllocate);
+    claim = {IntentKind::kAllocate, at.value_or(range->first), count, 0};
+    if (claim.first + count > range->end()) return -EEXIST;
+    uint64_t room = 0;
+    if (CheckQuota(transaction, count, &room) != 0) return -EDQUOT;
+    claim.extra = std::min({more, range->end() - claim.first - count, room - count});
+    return ClaimInTransaction(transaction, *range, claim);
   });
   if (claimed != 0) return claimed;
-  TagClaim(control, operation.index(), IntentKind::kAllocate, *first, count);
-  TouchedPages touched(control, operation.index(), context_.data_fd);
-  const MapResult mapped = context_.mapper.Map(*first, count, &touched, node);
+  *first = claim.first;
+  TagClaim(control, operation.index(), IntentKind::kAllocate, claim.first, claim.count());
+  TouchedPages touched(context_, operation.index());
+  const MapResult mapped = context_.mapper.Map(claim.first, claim.count(), &touched, node);
   UARENA_FAILPOINT("allocate.mapped");
   if (mapped.error != 0 || touched.any()) {
     UndoClaim(context_, operation.index());
     if (mapped.error == 0) return at.has_value() ? -EEXIST : -EAGAIN;
     return mapped.error;
   }
-  FillStates(control, operation.index(), *first, count, PageKind::kAllocated);
+  FillStates(control, operation.index(), claim.first, count, PageKind::kAllocated);
+  if (claim.extra != 0) {
+    FillStates(control, operation.index(), claim.first + count, claim.extra, PageKind::kKept);
+    kept->Add(claim.first + count, claim.extra);
+  }
   UARENA_FAILPOINT("allocate.filled");
   StoreIntentKind(control, operation.index(), IntentKind::kNone, 0);
   return 0;
@@ -91,7 +100,7 @@ int Allocator::WithRoom(std::optional<uint64_t> at, uint64_t count, Try attempt)
     }
     switch (last_resort++) {
       case 0:
-        if (WordValue(control.word(kWordAhead).load(std::memory_order_relaxed)) != 0) {
+        if (const PageCounts counts = CountPages(control); counts.ahead + counts.kept != 0) {
           const bool here = at.has_value() && result != -EDQUOT;
           Settle(here ? *at : 0, here ? count : control.max_pages(), true);
           break;
@@ -107,8 +116,9 @@ int Allocator::WithRoom(std::optional<uint64_t> at, uint64_t count, Try attempt)
   }
 }
 
-int Allocator::Allocate(std::optional<uint64_t> at, uint64_t count, int node, uint64_t* first) {
-  return WithRoom(at, count, [&] { return AllocateOnce(at, count, node, first); });
+int Allocator::Allocate(std::optional<uint64_t> at, uint64_t count, int node, KeptPages* kept,
+                        uint64_t* first) {
+  return WithRoom(at, count, [&] { return AllocateOnce(at, count, node, kept, first); });
 }
 
 int Allocator::ReserveOnce(uint64_t first, uint64_t count) {
@@ -116,10 +126,9 @@ int Allocator::ReserveOnce(uint64_t first, uint64_t count) {
   const Operation operation(control, slot_);
   if (operation.index() == 0) return -EUSERS;
   const int claimed = RunTransaction(control, operation.index(), [&](Transaction& transaction) {
-    const std::optional<PageRange> range = FreeRanges(transaction).Containing(first);
+    const std::optional<FreeRange> range = FreeRanges(transaction).Containing(first);
     if (!range.has_value() || first + count > range->end()) return -EEXIST;
-    return ClaimInTransaction(transaction, *range, first, count, {.reserved = count},
-                              IntentKind::kReserve);
+    return ClaimInTransaction(transaction, *range, {IntentKind::kReserve, first, count, 0});
   });
   if (claimed != 0) return claimed;
   TagClaim(control, operation.index(), IntentKind::kReserve, first, count);
@@ -143,11 +152,14 @@ int Allocator::FreeOnce(uint64_t first, uint64_t count) {
   const uint64_t end = first + count;
   bool claimed = false;
   StoreIntent(control, operation.index(), {IntentKind::kFree, 0, first, count, first});
-  ForOccupiedPages(control, operation.index(), first, end, [&](uint64_t, PageState& state) {
+  ForOccupiedPages(control, operation.index(), first, end, [&](uint64_t page, PageState& state) {
     uint16_t seen = state.load(std::memory_order_acquire);
     const PageKind kind = StateKind(seen);
-    if (kind != PageKind::kAllocated && kind != PageKind::kReserved && kind != PageKind::kAhead) {
-      return;  // somebody else's, on its way from or to the free ranges
+    if (!IsSettled(kind)) return;  // somebody else's, on its way from or to the free ranges
+    // A kept page is free already, unless it has been touched since.
+    if (kind == PageKind::kKept &&
+        !PageHoldsData(context_.data_fd, control.description().geometry, page)) {
+      return;
     }
     claimed |= state.compare_exchange_strong(seen, PackState(DrainingOf(kind), operation.index()));
   });
@@ -170,24 +182,37 @@ int Allocator::AdoptTouched(uint64_t first, uint64_t count, bool zero_too) {
       control.header().free_pages_hold_memory.load() == 0) {
     return 0;
   }
-  const Geometry& geometry = control.description().geometry;
   const Operation operation(control, slot_);
   if (operation.index() == 0) return -EUSERS;
   const uint64_t end = first + count;
+  PageRange free_pages;
+  while (NextFree(control, operation.index(), first, end, &free_pages)) {
+    if (const int error = AdoptIn(operation.index(), free_pages, zero_too); error != 0) {
+      return error;
+    }
+    first = free_pages.end();
+  }
+  return 0;
+}
+
+int Allocator::AdoptIn(uint32_t operation, const PageRange& free_pages, bool zero_too) {
+  const Control& control = *context_.control;
+  const Geometry& geometry = control.description().geometry;
   ResidentPagesWalk resident(context_.data_fd, geometry);
-  for (uint64_t page = resident.NextFrom(first); page < end; page = resident.NextFrom(page + 1)) {
+  for (uint64_t page = resident.NextFrom(free_pages.first); page < free_pages.end();
+       page = resident.NextFrom(page + 1)) {
     // Of hugetlb's pages nobody says which are resident, so there only those that hold data are
     // adopted.
     if ((!zero_too || geometry.huge) && !PageHoldsData(context_.data_fd, geometry, page)) continue;
-    const int claimed = RunTransaction(control, operation.index(), [&](Transaction& transaction) {
-      const std::optional<PageRange> range = FreeRanges(transaction).Containing(page);
+    const int claimed = RunTransaction(control, operation, [&](Transaction& transaction) {
+      const std::optional<FreeRange> range = FreeRanges(transaction).Containing(page);
       if (!range.has_value()) return -ENOENT;
-      return ClaimInTransaction(transaction, *range, page, 1, {.allocated = 1}, IntentKind::kTouch);
+      return ClaimInTransaction(transaction, *range, {IntentKind::kTouch, page, 1, 0});
     });
     if (claimed == -EUCLEAN) return claimed;
     if (claimed != 0) continue;
-    TagClaim(control, operation.index(), IntentKind::kTouch, page, 1);
-    FinishTouch(context_, operation.index());
+    TagClaim(control, operation, IntentKind::kTouch, page, 1);
+    FinishTouch(context_, operation);
   }
   return 0;
 }
@@ -195,9 +220,7 @@ int Allocator::AdoptTouched(uint64_t first, uint64_t count, bool zero_too) {
 bool Allocator::NoteIfFree(uint64_t page) {
   const Control& control = *context_.control;
   const PageKind kind = StateKind(control.state(page).load(std::memory_order_acquire));
-  if (kind == PageKind::kAllocated || kind == PageKind::kReserved || kind == PageKind::kAhead) {
-    return false;
-  }
+  if (IsSettled(kind)) return false;
   control.header().free_pages_hold_memory.store(1);
   return true;
 }
@@ -207,15 +230,15 @@ int Allocator::TouchFree(uint32_t operation, uint64_t page, uint64_t touched, ui
   const Control& control = *context_.control;
   uint64_t count = 0;
   const int claimed = RunTransaction(control, operation, [&](Transaction& transaction) {
-    const std::optional<PageRange> range = FreeRanges(transaction).Containing(page);
+    const std::optional<FreeRange> range = FreeRanges(transaction).Containing(page);
     if (!range.has_value()) return -ENODATA;
     uint64_t room = 0;
     count = std::min(window, range->end() - page);
     if (CheckQuota(transaction, std::min(touched, count), &room) != 0) return -EDQUOT;
     count = std::min(count, room);
-    const uint64_t allocated = std::min(touched, count);
-    const ClaimCounts counts{.allocated = allocated, .ahead = count - allocated};
-    return ClaimInTransaction(transaction, *range, page, count, counts, IntentKind::kTouch);
+    const uint64_t wanted = std::min(touched, count);
+    return ClaimInTransaction(transaction, *range,
+                              {IntentKind::kTouch, page, wanted, count - wanted});
   });
   if (claimed != 0) return claimed;
   TagClaim(control, operation, IntentKind::kTouch, page, count);
@@ -267,7 +290,7 @@ int Allocator::TouchCounted(uint64_t page, uint64_t touched, uint64_t window, ui
     const uint16_t seen = control.state(page).load(std::memory_order_acquire);
     const PageKind kind = StateKind(seen);
     if (segv && kind != PageKind::kAllocated && kind != PageKind::kClaimed) return -EACCES;
-    if (kind == PageKind::kReserved || kind == PageKind::kAhead) {
+    if (kind == PageKind::kReserved || kind == PageKind::kAhead || kind == PageKind::kKept) {
       if (Convert(control, operation.index(), page, seen) == -EDQUOT) return -EDQUOT;
       // Reserved neighbours are populated ahead as free ones are, and stay reserved.
       const bool unlimited = control.description().quota_pages == 0;
@@ -342,12 +365,12 @@ int Allocator::Settle(uint64_t first, uint64_t count, bool release) {
   ForOccupiedPages(control, operation.index(), first, end, [&](uint64_t page, PageState& state) {
     uint16_t seen = state.load(std::memory_order_acquire);
     const PageKind kind = StateKind(seen);
-    if (kind != PageKind::kAhead && kind != PageKind::kReserved) return;
+    if (!IsSettled(kind) || kind == PageKind::kAllocated) return;
     if (resident.NextFrom(page) == page && PageHoldsData(context_.data_fd, geometry, page)) {
       Convert(control, converting.index(), page, seen);
-    } else if (release && kind == PageKind::kAhead) {
-      drained |= state.compare_exchange_strong(
-          seen, PackState(PageKind::kDrainingAhead, operation.index()));
+    } else if (release && kind != PageKind::kReserved) {
+      drained |=
+          state.compare_exchange_strong(seen, PackState(DrainingOf(kind), operation.index()));
     }
   });
   if (drained) return FinishFree(context_, operation.index());

@@ -8,6 +8,7 @@
 #include <optional>
 
 #include "pages/control.h"
+#include "pages/kept_pages.h"
 #include "pages/steps.h"
 
 namespace uarena {
@@ -25,10 +26,12 @@ class Allocator {
       : context_(context), slot_(process_slot) {}
 
   // Takes `count` pages at `at`, or where they fit best, makes them resident, on NUMA node `node`
-  // if that is not negative, and maps them.
-  int Allocate(std::optional<uint64_t> at, uint64_t count, int node, uint64_t* first);
+  // if that is not negative, and maps them. Pages after them may be populated at the same time for
+  // `kept`, if that is not null and wants some.
+  int Allocate(std::optional<uint64_t> at, uint64_t count, int node, KeptPages* kept,
+               uint64_t* first);
 
-  // Frees what is allocated, reserved or ahead in the range.
+  // Frees what is allocated, reserved or ahead in the range, and gives its memory back.
   int Free(uint64_t first, uint64_t count);
 
   int Reserve(uint64_t first, uint64_t count);
@@ -46,14 +49,16 @@ class Allocator {
   // `zero_too`, every free page that holds memory.
   int AdoptTouched(uint64_t first, uint64_t count, bool zero_too);
 
-  // Looks into the AHEAD pages of the range: those that hold data become ALLOCATED; the others
-  // stay, or with `release` become free. Adopts touched free pages too.
+  // Looks into the AHEAD and KEPT pages of the range: those that hold data become ALLOCATED; the
+  // others stay, or with `release` become free. Adopts touched free pages too.
   int Settle(uint64_t first, uint64_t count, bool release);
 
   const PageContext& context() const { return context_; }
 
  private:
-  int AllocateOnce(std::optional<uint64_t> at, uint64_t count, int node, uint64_t* first);
+  int AllocateOnce(std::optional<uint64_t> at, uint64_t count, int node, KeptPages* kept,
+                   uint64_t* first);
+  int AdoptIn(uint32_t operation, const PageRange& free_pages, bool zero_too);
   int FreeOnce(uint64_t first, uint64_t count);
   int ReserveOnce(uint64_t first, uint64_t count);
   // Whether a page that was just mapped has been freed before: then it may be free and hold memory,

@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "os/status.h"
+#include "pages/counters.h"
 #include "pages/free_ranges.h"
 #include "pages/operation.h"
 #include "pages/steps.h"
@@ -13,16 +14,10 @@
 namespace uarena {
 namespace {
 
-struct Totals {
-  uint64_t free = 0;
-  uint64_t allocated = 0;
-  uint64_t reserved = 0;
-  uint64_t ahead = 0;
-};
-
 absl::Status Broken(const std::string& what) { return absl::DataLossError(what); }
 
-absl::Status CheckOccupied(const Control& control, uint64_t first, uint64_t end, Totals* totals) {
+absl::Status CheckOccupied(const Control& control, uint64_t first, uint64_t end,
+                           PageCounts* totals) {
   for (uint64_t page = first; page < end; ++page) {
     const uint16_t state = control.state(page).load(std::memory_order_acquire);
     switch (StateKind(state)) {
@@ -35,32 +30,13 @@ absl::Status CheckOccupied(const Control& control, uint64_t first, uint64_t end,
       case PageKind::kAhead:
         ++totals->ahead;
         break;
+      case PageKind::kKept:
+        ++totals->kept;
+        break;
       default:
         return Broken(absl::StrCat("page ", page, " is in no free range and its state is ",
                                    state & 15, " of operation ", StateOperation(state)));
     }
-  }
-  return absl::OkStatus();
-}
-
-// The range must be in the list of its size, and that list's bit be set.
-absl::Status CheckListed(Transaction& transaction, const PageRange& range) {
-  const Control& control = transaction.control();
-  const Layout& layout = control.layout();
-  if (NextBit(transaction, layout.sizes, control.max_pages() + 1, range.count) != range.count) {
-    return Broken(absl::StrCat("free range ", range.first, "+", range.count,
-                               ": its size is not in the size index"));
-  }
-  const uint64_t base = layout.ranges + range.first * kRangeWords;
-  const uint32_t previous = transaction.Read(base + kRangePrev);
-  const uint32_t points_here =
-      previous == 0 ? transaction.Read(layout.heads + range.count)
-      : previous <= control.max_pages()
-          ? transaction.Read(layout.ranges + uint64_t{previous - 1} * kRangeWords + kRangeNext)
-          : 0;
-  if (points_here != range.first + 1) {
-    return Broken(absl::StrCat("free range ", range.first, "+", range.count,
-                               ": the list of its size does not hold it"));
   }
   return absl::OkStatus();
 }
@@ -84,10 +60,11 @@ absl::Status CheckInvariants(const Control& control, uint32_t process_slot) {
   Transaction transaction(control, operation.index());
   transaction.Begin();
   FreeRanges ranges(transaction);
-  Totals totals;
+  PageCounts totals;
   uint64_t at = 0;
   while (at < control.max_pages()) {
-    const std::optional<PageRange> range = ranges.NextFrom(at);
+    const std::optional<FreeRange> range = ranges.NextFrom(at);
+    const bool listed = !range.has_value() || ranges.IsListed(*range);
     if (transaction.inconsistent()) {
       return Broken(absl::StrCat("the index of free ranges is damaged near page ", at));
     }
@@ -97,11 +74,14 @@ absl::Status CheckInvariants(const Control& control, uint32_t process_slot) {
     if (at != 0 && range->first == at) {
       return Broken(absl::StrCat("two free ranges touch at page ", at));
     }
-    UARENA_RETURN_IF_ERROR(CheckListed(transaction, *range));
+    if (!listed) {
+      return Broken(absl::StrCat("free range ", range->first, "+", range->count,
+                                 " is not in the index of sizes"));
+    }
     for (uint64_t page = range->first; page < std::min(range->end(), range->first + 65'536);
          ++page) {
       const PageKind kind = StateKind(control.state(page).load(std::memory_order_acquire));
-      if (kind == PageKind::kAllocated || kind == PageKind::kReserved || kind == PageKind::kAhead) {
+      if (IsSettled(kind)) {
         return Broken(absl::StrCat("page ", page, " is in a free range and in state ",
                                    static_cast<int>(kind)));
       }
@@ -109,17 +89,17 @@ absl::Status CheckInvariants(const Control& control, uint32_t process_slot) {
     totals.free += range->count;
     at = range->end();
   }
-  const Totals counted{transaction.Read(kWordFree), transaction.Read(kWordAllocated),
-                       transaction.Read(kWordReserved), transaction.Read(kWordAhead)};
+  const PageCounts counted = CountPages(control);
   if (!transaction.Validate()) {
     return absl::FailedPreconditionError("the arena changed while it was being checked");
   }
   if (counted.free != totals.free || counted.allocated != totals.allocated ||
-      counted.reserved != totals.reserved || counted.ahead != totals.ahead) {
-    return Broken(absl::StrCat("counters free/allocated/reserved/ahead say ", counted.free, "/",
-                               counted.allocated, "/", counted.reserved, "/", counted.ahead,
-                               ", the pages ", totals.free, "/", totals.allocated, "/",
-                               totals.reserved, "/", totals.ahead));
+      counted.reserved != totals.reserved || counted.ahead != totals.ahead ||
+      counted.kept != totals.kept) {
+    return Broken(absl::StrCat(
+        "counters free/allocated/reserved/ahead/kept say ", counted.free, "/", counted.allocated,
+        "/", counted.reserved, "/", counted.ahead, "/", counted.kept, ", the pages ", totals.free,
+        "/", totals.allocated, "/", totals.reserved, "/", totals.ahead, "/", totals.kept));
   }
   return absl::OkStatus();
 }

@@ -42,13 +42,18 @@ Layout::Layout(uint64_t max_pages) {
   next += uint64_t{kMaxOperations} * kIntentWords;
   roots = next;
   next += uint64_t{kMaxRoots} * kRootWords;
+  class_count = SizeClass(max_pages) + 1;
+  block_count = (max_pages + kBlockPages - 1) / kBlockPages;
+  node_count = (max_pages + 1) / 2 + 1;
   // Small things that every allocation touches stay together; the big arrays come last.
-  sizes = LayBitmap(max_pages + 1, &next);
-  starts = LayBitmap(max_pages, &next);
-  heads = next;
-  next += max_pages + 1;
-  ranges = next;
-  next += max_pages * kRangeWords;
+  classes = LayBitmap(class_count, &next);
+  blocks = LayBitmap(block_count, &next);
+  class_heads = next;
+  next += class_count;
+  block_heads = next;
+  next += block_count;
+  nodes = next = (next + kNodeWords - 1) / kNodeWords * kNodeWords;
+  next += node_count * kNodeWords;
   word_count = next;
 
   uint64_t offset = kAlign;

@@ -87,105 +87,263 @@ FreeRanges::FreeRanges(Transaction& transaction)
       layout_(transaction.control().layout()),
       max_pages_(transaction.control().max_pages()) {}
 
-uint64_t FreeRanges::RangeIndex(uint64_t page, RangeWord word) const {
-  return layout_.ranges + page * kRangeWords + word;
+uint64_t FreeRanges::NodeIndex(uint32_t node, NodeWord word) const {
+  return layout_.nodes + uint64_t{node} * kNodeWords + word;
 }
 
-std::optional<PageRange> FreeRanges::RangeAt(uint64_t start) {
-  const uint64_t count = start < max_pages_ ? transaction_.Read(RangeIndex(start, kRangeSize)) : 0;
-  if (count == 0 || count > max_pages_ - start) {
+uint32_t FreeRanges::Get(uint32_t node, NodeWord word) {
+  if (node < layout_.node_count) return transaction_.Read(NodeIndex(node, word));
+  transaction_.MarkInconsistent();
+  return 0;
+}
+
+void FreeRanges::Set(uint32_t node, NodeWord word, uint64_t value) {
+  if (node == 0 || node >= layout_.node_count) return transaction_.MarkInconsistent();
+  transaction_.Write(NodeIndex(node, word), static_cast<uint32_t>(value));
+}
+
+std::optional<FreeRange> FreeRanges::RangeOf(uint32_t node) {
+  const uint64_t start = Get(node, kNodeStart);
+  const uint64_t count = Get(node, kNodeSize);
+  if (node == 0 || start >= max_pages_ || count == 0 || count > max_pages_ - start) {
     transaction_.MarkInconsistent();
     return std::nullopt;
   }
-  return PageRange{start, count};
+  return FreeRange{{start, count}, node};
 }
 
-std::optional<PageRange> FreeRanges::Containing(uint64_t page) {
-  const std::optional<uint64_t> start = PreviousBit(transaction_, layout_.starts, page);
-  if (!start.has_value()) return std::nullopt;
-  const std::optional<PageRange> range = RangeAt(*start);
+template <typename Visit>
+void FreeRanges::Walk(uint64_t link, NodeWord next, uint64_t length, Visit visit) {
+  for (uint64_t i = 0; i <= length; ++i) {
+    const uint32_t node = transaction_.Read(link);
+    if (node == 0) return;
+    if (i == length || node >= layout_.node_count) break;
+    if (!visit(node, link)) return;
+    link = NodeIndex(node, next);
+  }
+  transaction_.MarkInconsistent();
+}
+
+uint32_t FreeRanges::LastUpTo(uint64_t block, uint64_t page) {
+  uint32_t found = 0;
+  uint64_t last = 0;
+  Walk(layout_.block_heads + block, kNodeBlockNext, kBlockPages / 2, [&](uint32_t node, uint64_t) {
+    const uint64_t start = Get(node, kNodeStart);
+    if (start <= page && (found == 0 || start > last)) {
+      found = node;
+      last = start;
+    }
+    return true;
+  });
+  return found;
+}
+
+uint32_t FreeRanges::FirstFrom(uint64_t block, uint64_t page) {
+  uint32_t found = 0;
+  uint64_t first = max_pages_;
+  Walk(layout_.block_heads + block, kNodeBlockNext, kBlockPages / 2, [&](uint32_t node, uint64_t) {
+    const uint64_t start = Get(node, kNodeStart);
+    if (start >= page && start < first) {
+      found = node;
+      first = start;
+    }
+    return true;
+  });
+  return found;
+}
+
+uint32_t FreeRanges::SmallestFrom(uint64_t size_class, uint64_t size) {
+  uint32_t found = 0;
+  uint64_t least = max_pages_ + 1;
+  Walk(layout_.class_heads + size_class, kNodeSizeNext, kClassSizes, [&](uint32_t node, uint64_t) {
+    const uint64_t its_size = Get(node, kNodeSize);
+    if (its_size >= size && its_size < least) {
+      found = node;
+      least = its_size;
+    }
+    return true;
+  });
+  return found;
+}
+
+std::optional<FreeRange> FreeRanges::Containing(uint64_t page) {
+  uint32_t node = LastUpTo(page / kBlockPages, page);
+  if (node == 0) {
+    if (page < kBlockPages) return std::nullopt;
+    const std::optional<uint64_t> block =
+        PreviousBit(transaction_, layout_.blocks, page / kBlockPages - 1);
+    if (!block.has_value()) return std::nullopt;
+    node = LastUpTo(*block, page);
+  }
+  const std::optional<FreeRange> range = RangeOf(node);
   if (!range.has_value() || range->end() <= page) return std::nullopt;
   return range;
 }
 
-std::optional<PageRange> FreeRanges::NextFrom(uint64_t page) {
-  const std::optional<uint64_t> start = NextBit(transaction_, layout_.starts, max_pages_, page);
-  if (!start.has_value()) return std::nullopt;
-  return RangeAt(*start);
+std::optional<FreeRange> FreeRanges::NextFrom(uint64_t page) {
+  uint32_t node = FirstFrom(page / kBlockPages, page);
+  if (node == 0) {
+    const std::optional<uint64_t> block =
+        NextBit(transaction_, layout_.blocks, layout_.block_count, page / kBlockPages + 1);
+    if (!block.has_value()) return std::nullopt;
+    node = FirstFrom(*block, page);
+  }
+  return RangeOf(node);
 }
 
-std::optional<PageRange> FreeRanges::FindFit(uint64_t count) {
-  const std::optional<uint64_t> size = NextBit(transaction_, layout_.sizes, max_pages_ + 1, count);
-  if (!size.has_value()) return std::nullopt;
-  const uint32_t link = transaction_.Read(layout_.heads + *size);
-  if (link == 0) {
-    transaction_.MarkInconsistent();
-    return std::nullopt;
+std::optional<FreeRange> FreeRanges::FindFit(uint64_t count) {
+  uint32_t node = SmallestFrom(SizeClass(count), count);
+  if (node == 0) {
+    const std::optional<uint64_t> next =
+        NextBit(transaction_, layout_.classes, layout_.class_count, SizeClass(count) + 1);
+    if (!next.has_value()) return std::nullopt;
+    node = SmallestFrom(*next, count);
   }
-  const std::optional<PageRange> range = RangeAt(link - 1);
-  if (range.has_value() && range->count != *size) transaction_.MarkInconsistent();
-  return range;
+  return RangeOf(node);
+}
+
+uint32_t FreeRanges::NewNode() {
+  const uint32_t recycled = transaction_.Read(kWordFreeNode);
+  if (recycled != 0) {
+    transaction_.Write(kWordFreeNode, Get(recycled, kNodeNext));
+    return recycled;
+  }
+  const uint32_t node = transaction_.Read(kWordNodesUsed) + 1;
+  transaction_.Write(kWordNodesUsed, node);
+  return node;
+}
+
+void FreeRanges::DeleteNode(uint32_t node) {
+  Set(node, kNodeSize, 0);
+  Set(node, kNodeNext, transaction_.Read(kWordFreeNode));
+  transaction_.Write(kWordFreeNode, node);
+}
+
+void FreeRanges::LinkBlock(uint32_t node, uint64_t start) {
+  const uint64_t head = layout_.block_heads + start / kBlockPages;
+  const uint32_t first = transaction_.Read(head);
+  Set(node, kNodeStart, start);
+  Set(node, kNodeBlockNext, first);
+  transaction_.Write(head, node);
+  if (first == 0) SetBit(transaction_, layout_.blocks, start / kBlockPages);
+}
+
+void FreeRanges::UnlinkBlock(uint32_t node, uint64_t start) {
+  const uint64_t head = layout_.block_heads + start / kBlockPages;
+  bool unlinked = false;
+  Walk(head, kNodeBlockNext, kBlockPages / 2, [&](uint32_t at, uint64_t link) {
+    if (at != node) return true;
+    transaction_.Write(link, Get(node, kNodeBlockNext));
+    unlinked = true;
+    return false;
+  });
+  if (!unlinked) transaction_.MarkInconsistent();
+  if (transaction_.Read(head) == 0) ClearBit(transaction_, layout_.blocks, start / kBlockPages);
+}
+
+void FreeRanges::LinkSize(uint32_t node, uint64_t size) {
+  const uint64_t class_head = layout_.class_heads + SizeClass(size);
+  const uint32_t first = transaction_.Read(class_head);
+  uint32_t old_head = 0;
+  uint64_t link_to_head = class_head;
+  Walk(class_head, kNodeSizeNext, kClassSizes, [&](uint32_t at, uint64_t link) {
+    if (Get(at, kNodeSize) != size) return true;
+    old_head = at;
+    link_to_head = link;
+    return false;
+  });
+  Set(node, kNodeSize, size);
+  Set(node, kNodePrev, 0);
+  Set(node, kNodeNext, old_head);
+  if (old_head != 0) {
+    // It takes the old head's place in the chain of the class.
+    Set(node, kNodeSizeNext, Get(old_head, kNodeSizeNext));
+    Set(old_head, kNodePrev, node);
+  } else {
+    Set(node, kNodeSizeNext, first);
+    if (first == 0) SetBit(transaction_, layout_.classes, SizeClass(size));
+  }
+  transaction_.Write(link_to_head, node);
+}
+
+void FreeRanges::UnlinkSize(uint32_t node, uint64_t size) {
+  const uint32_t previous = Get(node, kNodePrev);
+  const uint32_t next = Get(node, kNodeNext);
+  if (next != 0) Set(next, kNodePrev, previous);
+  if (previous != 0) return Set(previous, kNodeNext, next);
+  const uint64_t class_head = layout_.class_heads + SizeClass(size);
+  bool unlinked = false;
+  Walk(class_head, kNodeSizeNext, kClassSizes, [&](uint32_t at, uint64_t link) {
+    if (at != node) return true;
+    const uint32_t after = Get(node, kNodeSizeNext);
+    if (next != 0) Set(next, kNodeSizeNext, after);
+    transaction_.Write(link, next != 0 ? next : after);
+    unlinked = true;
+    return false;
+  });
+  if (!unlinked) transaction_.MarkInconsistent();
+  if (transaction_.Read(class_head) == 0) ClearBit(transaction_, layout_.classes, SizeClass(size));
 }
 
 void FreeRanges::Insert(uint64_t first, uint64_t count) {
-  const uint64_t head_index = layout_.heads + count;
-  const uint32_t old_head = transaction_.Read(head_index);
-  const auto link = static_cast<uint32_t>(first + 1);
-  transaction_.Write(RangeIndex(first, kRangeSize), static_cast<uint32_t>(count));
-  transaction_.Write(RangeIndex(first, kRangePrev), 0);
-  transaction_.Write(RangeIndex(first, kRangeNext), old_head);
-  if (old_head == 0) {
-    SetBit(transaction_, layout_.sizes, count);
-  } else if (old_head <= max_pages_) {
-    transaction_.Write(RangeIndex(old_head - 1, kRangePrev), link);
-  } else {
-    transaction_.MarkInconsistent();
-  }
-  transaction_.Write(head_index, link);
-  SetBit(transaction_, layout_.starts, first);
+  const uint32_t node = NewNode();
+  LinkBlock(node, first);
+  LinkSize(node, count);
 }
 
-void FreeRanges::Erase(const PageRange& range) {
-  const uint32_t previous = transaction_.Read(RangeIndex(range.first, kRangePrev));
-  const uint32_t next = transaction_.Read(RangeIndex(range.first, kRangeNext));
-  if (previous > max_pages_ || next > max_pages_) {
-    transaction_.MarkInconsistent();
-    return;
-  }
-  if (previous != 0) {
-    transaction_.Write(RangeIndex(previous - 1, kRangeNext), next);
-  } else {
-    transaction_.Write(layout_.heads + range.count, next);
-    if (next == 0) ClearBit(transaction_, layout_.sizes, range.count);
-  }
-  if (next != 0) transaction_.Write(RangeIndex(next - 1, kRangePrev), previous);
-  ClearBit(transaction_, layout_.starts, range.first);
+void FreeRanges::Erase(const FreeRange& range) {
+  UnlinkSize(range.node, range.count);
+  UnlinkBlock(range.node, range.first);
+  DeleteNode(range.node);
 }
 
-void FreeRanges::Take(const PageRange& from, uint64_t first, uint64_t count) {
-  Erase(from);
+void FreeRanges::Change(const FreeRange& range, uint64_t first, uint64_t count) {
+  UnlinkSize(range.node, range.count);
+  if (first / kBlockPages == range.first / kBlockPages) {
+    Set(range.node, kNodeStart, first);
+  } else {
+    UnlinkBlock(range.node, range.first);
+    LinkBlock(range.node, first);
+  }
+  LinkSize(range.node, count);
+}
+
+void FreeRanges::Take(const FreeRange& from, uint64_t first, uint64_t count) {
+  const uint64_t left = first - from.first;
+  const uint64_t right = from.end() - first - count;
+  if (left == 0 && right == 0) return Erase(from);
+  if (left == 0) return Change(from, first + count, right);
   // Left, then right: among equals the kernel prefers the one inserted last.
-  if (first > from.first) Insert(from.first, first - from.first);
-  if (first + count < from.end()) Insert(first + count, from.end() - first - count);
+  Change(from, from.first, left);
+  if (right != 0) Insert(first + count, right);
 }
 
 void FreeRanges::Give(uint64_t first, uint64_t count) {
-  uint64_t end = first + count;
-  if (first > 0) {
-    if (const std::optional<PageRange> left = Containing(first - 1); left.has_value()) {
-      if (left->end() != first) transaction_.MarkInconsistent();
-      Erase(*left);
-      first = left->first;
-    }
+  const uint64_t end = first + count;
+  std::optional<FreeRange> left;
+  std::optional<FreeRange> right;
+  if (first > 0) left = Containing(first - 1);
+  if (end < max_pages_) right = Containing(end);
+  if ((left.has_value() && left->end() != first) || (right.has_value() && right->first != end)) {
+    transaction_.MarkInconsistent();
+    return;
   }
-  if (end < max_pages_) {
-    if (const std::optional<PageRange> right = Containing(end); right.has_value()) {
-      if (right->first != end) transaction_.MarkInconsistent();
-      Erase(*right);
-      end = right->end();
-    }
+  if (left.has_value()) {
+    if (right.has_value()) Erase(*right);
+    Change(*left, left->first, left->count + count + (right.has_value() ? right->count : 0));
+  } else if (right.has_value()) {
+    Change(*right, first, count + right->count);
+  } else {
+    Insert(first, count);
   }
-  Insert(first, end - first);
+}
+
+bool FreeRanges::IsListed(const FreeRange& range) {
+  const uint32_t previous = Get(range.node, kNodePrev);
+  if (previous != 0) return Get(previous, kNodeNext) == range.node;
+  return SmallestFrom(SizeClass(range.count), range.count) == range.node &&
+         NextBit(transaction_, layout_.classes, layout_.class_count, SizeClass(range.count)) ==
+             SizeClass(range.count);
 }
 
 }  // namespace uarena

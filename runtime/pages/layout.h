@@ -6,8 +6,9 @@
 // Words are 64 bits: the value in the low 32, the number of the transaction that wrote it in the
 // high 32 (see "Transactions" in runtime/README.md). They are named by index from the first word.
 //
-// Example, max_pages = 8: bitmaps need one word a level and one level, so size_levels = {first}, 9
-// heads (sizes 0..8; 0 unused), 24 range words.
+// What is indexed by page is kept small, since the first touch of each page of control memory is
+// a fault of its own: 0.5 bytes for the free ranges' index and 2 for the state. What describes a
+// free range lies in a pool that grows with the number of ranges, not with the size of the arena.
 #ifndef UARENA_PAGES_LAYOUT_H_
 #define UARENA_PAGES_LAYOUT_H_
 
@@ -17,14 +18,15 @@
 namespace uarena {
 
 inline constexpr uint64_t kControlMagic = 0x31616e6572617561;  // "auarena1"
-inline constexpr uint32_t kLayoutVersion = 1;
+inline constexpr uint32_t kLayoutVersion = 2;
 
 inline constexpr uint32_t kMaxProcesses = 1024;
 inline constexpr uint32_t kMaxOperations = 4096;  // record 0 is never used: 0 means none
 inline constexpr uint32_t kMaxWrites = 96;
 inline constexpr uint32_t kMaxRoots = 1024;
 inline constexpr uint32_t kRootNameBytes = 64;
-inline constexpr int kMaxLevels = 7;  // 32^7 > 2^32
+inline constexpr uint32_t kMaxKeptRanges = 64;  // of a process
+inline constexpr int kMaxLevels = 7;            // 32^7 > 2^32
 
 using Word = std::atomic<uint64_t>;
 static_assert(Word::is_always_lock_free);
@@ -66,12 +68,14 @@ struct alignas(64) ControlHeader {
 };
 static_assert(sizeof(ControlHeader) <= 4096);
 
-// Counters, the first words.
+// Counters, the first words. Pages that are in none of the first four are allocated.
 enum CounterWord : uint32_t {
-  kWordFree = 0,
-  kWordAllocated,
+  kWordFree = 0,  // pages in free ranges
   kWordReserved,
   kWordAhead,
+  kWordKept,       // to which the operations' kept_delta must be added
+  kWordNodesUsed,  // of the pool, ever
+  kWordFreeNode,   // the first of the list of nodes that are not used now; 0: none
   kCounterWords = 16,
 };
 
@@ -83,6 +87,8 @@ enum class IntentKind : uint32_t {
   kTouch,     // complete
   kFree,      // complete from the cursor on
   kConvert,   // complete: one page becomes allocated; the cursor holds what it was
+  kKeep,      // phase 0: free instead; 1: complete
+  kTakeKept,  // phase 0: give back; 1: undo
 };
 // The kind word also holds how far the operation is.
 inline constexpr uint32_t kIntentKindBits = 8;
@@ -100,7 +106,9 @@ enum IntentWord : uint32_t {
   kIntentFirst,
   kIntentCount,
   kIntentCursor,
-  kIntentWords
+  kIntentWanted,     // kAllocate, kTouch: how many of the pages, from the first on, were asked for;
+                     // kKeep, kTakeKept: the operation's kept_delta before
+  kIntentWords = 8,  // a cache line
 };
 
 // Words of a root.
@@ -111,8 +119,24 @@ enum RootWord : uint32_t {
   kRootWords = 32,  // the rest is kept for types
 };
 
-// Words of a free range, indexed by its first page. Links are page + 1; 0 is none.
-enum RangeWord : uint32_t { kRangeSize = 0, kRangePrev, kRangeNext, kRangeWords };
+// Words of a node, which describes a free range. Nodes are numbered from 1; 0 is none.
+enum NodeWord : uint32_t {
+  kNodeStart = 0,
+  kNodeSize,
+  kNodePrev,       // among the ranges of one size, newest first; 0: the head
+  kNodeNext,       // or the next node that is not used
+  kNodeBlockNext,  // among those that start in one block
+  kNodeSizeNext,   // of a head: among the heads of one size class
+  kNodeWords = 8,  // a cache line
+};
+
+// Free ranges are found by the block of pages in which they start, and by the class of their size.
+inline constexpr uint64_t kBlockPages = 16;
+inline constexpr uint64_t kExactSizes = 4096;  // below, each size is a class of its own
+inline constexpr uint64_t kClassSizes = 64;    // sizes in each class above
+inline uint64_t SizeClass(uint64_t size) {
+  return size < kExactSizes ? size : kExactSizes + (size - kExactSizes) / kClassSizes;
+}
 
 struct TransactionWrite {
   std::atomic<uint64_t> index;
@@ -122,6 +146,9 @@ struct TransactionWrite {
 struct alignas(64) OperationRecord {
   std::atomic<uint32_t> owner;  // process slot + 1; 0: free
   std::atomic<uint32_t> writes_used;
+  // Pages that calls with this record have made KEPT less those that they have taken: what a
+  // counter that all processes share would cost them is a cache line that all processes write.
+  std::atomic<uint32_t> kept_delta;
   TransactionWrite writes[kMaxWrites];
 };
 
@@ -135,6 +162,9 @@ struct alignas(64) ProcessRecord {
   std::atomic<uint64_t> resolve_ns;
   std::atomic<uint64_t> batch_pages[16];
   std::atomic<uint64_t> resolve_ns_log2[32];
+  // Ranges of pages that the process keeps: count << 32 | first; 0: none. Hints for itself, and
+  // for whoever recovers it; what holds is the pages' states.
+  std::atomic<uint64_t> kept[kMaxKeptRanges];
 };
 
 // Kinds of a page's 16-bit state. The high 12 bits hold the operation that put the page into that
@@ -144,24 +174,30 @@ enum class PageKind : uint16_t {
   kAllocated,
   kReserved,
   kAhead,
-  kClaimed,            // out of the free ranges, on its way to one of the three above
+  kKept,
+  kClaimed,            // on its way to one of the four above
   kDrainingAllocated,  // being freed; what it was decides which counter shrinks
   kDrainingReserved,
   kDrainingAhead,
+  kDrainingKept,
 };
 inline uint16_t PackState(PageKind kind, uint32_t operation = 0) {
   return static_cast<uint16_t>(static_cast<uint32_t>(kind) | operation << 4);
 }
 inline PageKind StateKind(uint16_t state) { return static_cast<PageKind>(state & 15); }
 inline uint32_t StateOperation(uint16_t state) { return state >> 4; }
+// In none of the free ranges, and in nobody's hands.
+inline bool IsSettled(PageKind kind) {
+  return kind >= PageKind::kAllocated && kind <= PageKind::kKept;
+}
 inline bool IsDraining(PageKind kind) {
-  return kind >= PageKind::kDrainingAllocated && kind <= PageKind::kDrainingAhead;
+  return kind >= PageKind::kDrainingAllocated && kind <= PageKind::kDrainingKept;
 }
 inline PageKind DrainingOf(PageKind kind) {
-  return static_cast<PageKind>(static_cast<uint16_t>(kind) + 4);
+  return static_cast<PageKind>(static_cast<uint16_t>(kind) + 5);
 }
 inline PageKind DrainedFrom(PageKind kind) {
-  return static_cast<PageKind>(static_cast<uint16_t>(kind) - 4);
+  return static_cast<PageKind>(static_cast<uint16_t>(kind) - 5);
 }
 using PageState = std::atomic<uint16_t>;
 
@@ -178,11 +214,15 @@ struct Layout {
 
   uint64_t intents;  // word indexes
   uint64_t roots;
-  BitmapLayout sizes;
-  BitmapLayout starts;
-  uint64_t heads;
-  uint64_t ranges;
+  BitmapLayout classes;  // size classes that have a range
+  BitmapLayout blocks;   // blocks in which a range starts
+  uint64_t class_heads;  // the first head of each size class
+  uint64_t block_heads;  // the first node of each block
+  uint64_t nodes;        // node 0 is never used
   uint64_t word_count;
+  uint64_t class_count;
+  uint64_t block_count;
+  uint64_t node_count;  // ranges cannot touch, so half the pages is enough
 
   uint64_t processes_offset;  // bytes from the start of the control memfd
   uint64_t operations_offset;

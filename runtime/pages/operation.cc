@@ -112,6 +112,7 @@ Intent LoadIntent(const Control& control, uint32_t operation) {
   intent.first = std::min<uint64_t>(load(kIntentFirst), max_pages);
   intent.count = std::min<uint64_t>(load(kIntentCount), max_pages - intent.first);
   intent.cursor = load(kIntentCursor);
+  intent.wanted = load(kIntentWanted);
   return intent;
 }
 
@@ -122,6 +123,7 @@ void StoreIntent(const Control& control, uint32_t operation, const Intent& inten
   store(kIntentFirst, intent.first);
   store(kIntentCount, intent.count);
   store(kIntentCursor, intent.cursor);
+  store(kIntentWanted, intent.wanted);
   store(kIntentKind, PackIntent(intent.kind, intent.phase));
 }
 

@@ -58,6 +58,7 @@ struct Intent {
   uint64_t first = 0;
   uint64_t count = 0;
   uint64_t cursor = 0;
+  uint64_t wanted = 0;
 };
 Intent LoadIntent(const Control& control, uint32_t operation);
 // Stores all of it; the kind last, so that a kill in between leaves the old kind or none.

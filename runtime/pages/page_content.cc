@@ -8,15 +8,29 @@
 
 namespace uarena {
 
+namespace {
+
+constexpr uint64_t kChunk = 4096;
+constexpr uint8_t kZeros[kChunk] = {};
+
+}  // namespace
+
 bool PageHoldsData(int data_fd, const Geometry& geometry, uint64_t page) {
-  static constexpr uint8_t kZeros[1024] = {};
-  uint8_t buffer[sizeof(kZeros)];
+  uint8_t buffer[kChunk];
   const uint64_t start = page << geometry.page_shift;
-  for (uint64_t done = 0; done < geometry.page_size(); done += sizeof(buffer)) {
-    const int64_t bytes = sys::Pread(data_fd, buffer, sizeof(buffer), start + done);
+  for (uint64_t done = 0; done < geometry.page_size(); done += kChunk) {
+    const int64_t bytes = sys::Pread(data_fd, buffer, kChunk, start + done);
     // An unreadable page is somebody's for all we know.
-    if (bytes != static_cast<int64_t>(sizeof(buffer))) return true;
-    if (memcmp(buffer, kZeros, sizeof(buffer)) != 0) return true;
+    if (bytes != static_cast<int64_t>(kChunk)) return true;
+    if (memcmp(buffer, kZeros, kChunk) != 0) return true;
+  }
+  return false;
+}
+
+bool MappedPageHoldsData(const Geometry& geometry, uint64_t page) {
+  const auto* bytes = reinterpret_cast<const uint8_t*>(geometry.AddressOf(page));
+  for (uint64_t done = 0; done < geometry.page_size(); done += kChunk) {
+    if (memcmp(bytes + done, kZeros, kChunk) != 0) return true;
   }
   return false;
 }

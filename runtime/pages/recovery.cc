@@ -7,6 +7,7 @@
 #include "os/failpoint.h"
 #include "os/fd.h"
 #include "os/syscall.h"
+#include "pages/kept_pages.h"
 #include "pages/operation.h"
 #include "pages/transaction.h"
 
@@ -47,13 +48,23 @@ void RecoverOperation(const PageContext& context, uint32_t operation) {
     case IntentKind::kConvert:
       FinishConvert(control, operation);
       break;
+    case IntentKind::kKeep:
+      RecoverKeep(context, operation);
+      break;
+    case IntentKind::kTakeKept:
+      RecoverTakeKept(context, operation);
+      break;
     default:
       StoreIntentKind(control, operation, IntentKind::kNone, 0);
   }
   control.operation(operation).owner.store(0, std::memory_order_release);
 }
 
-bool HoldsOperation(const Control& control, uint32_t slot) {
+// Whether recovering the process takes more than giving its slot back.
+bool LeftWork(const Control& control, uint32_t slot) {
+  for (const std::atomic<uint64_t>& hint : control.process(slot).kept) {
+    if (hint.load(std::memory_order_acquire) != 0) return true;
+  }
   for (uint32_t i = 1; i < OperationHigh(control); ++i) {
     if (control.operation(i).owner.load(std::memory_order_acquire) == slot + 1) return true;
   }
@@ -80,11 +91,17 @@ int RecoverAlone(const Control& control, const PageContext* context) {
     const RecoveryFd kept(lock.get());
     if (sys::LockByte(lock.get(), control.LockOffset(slot)) != 0) continue;
     if (record.state.load(std::memory_order_acquire) == 0) continue;
-    if (context == nullptr && HoldsOperation(control, slot)) continue;
+    if (context == nullptr && LeftWork(control, slot)) continue;
     for (uint32_t i = 1; i < OperationHigh(control); ++i) {
       if (control.operation(i).owner.load(std::memory_order_acquire) == slot + 1) {
         RecoverOperation(*context, i);
       }
+    }
+    if (LeftWork(control, slot)) {
+      // As if it released them itself; so if we die as well, the next recovery goes on with it.
+      const Operation operation(control, slot);
+      if (operation.index() == 0) continue;
+      ReleaseKeptOf(*context, operation.index(), slot);
     }
     record.state.store(0, std::memory_order_release);
     ++dead;

@@ -66,7 +66,7 @@ void Untag(const Control& control, uint32_t operation, uint64_t first, uint64_t 
 // Inserts a run of pages that the operation drains into the free ranges.
 void InsertRun(const Control& control, uint32_t operation, uint64_t first, uint64_t end) {
   // Counted once: while the operation drains them nobody else changes their states.
-  int64_t counts[3] = {};
+  int64_t counts[4] = {};
   for (uint64_t page = first; page < end; ++page) {
     const PageKind kind = StateKind(control.state(page).load(std::memory_order_relaxed));
     ++counts[static_cast<int>(DrainedFrom(kind)) - static_cast<int>(PageKind::kAllocated)];
@@ -74,9 +74,9 @@ void InsertRun(const Control& control, uint32_t operation, uint64_t first, uint6
   const int result = RunTransaction(control, operation, [&](Transaction& transaction) {
     FreeRanges(transaction).Give(first, end - first);
     transaction.Add(kWordFree, static_cast<int64_t>(end - first));
-    transaction.Add(kWordAllocated, -counts[0]);
     transaction.Add(kWordReserved, -counts[1]);
     transaction.Add(kWordAhead, -counts[2]);
+    transaction.Add(kWordKept, -counts[3]);
     transaction.Write(control.IntentIndex(operation, kIntentCursor), static_cast<uint32_t>(end));
     return 0;
   });
@@ -87,32 +87,39 @@ void InsertRun(const Control& control, uint32_t operation, uint64_t first, uint6
 
 }  // namespace
 
-int ClaimInTransaction(Transaction& transaction, const PageRange& from, uint64_t first,
-                       uint64_t count, const ClaimCounts& counts, IntentKind kind) {
+int ClaimInTransaction(Transaction& transaction, const FreeRange& from, const Claim& claim) {
   const Control& control = transaction.control();
   const uint32_t operation = transaction.operation();
-  FreeRanges(transaction).Take(from, first, count);
-  transaction.Add(kWordFree, -static_cast<int64_t>(count));
-  if (counts.allocated != 0)
-    transaction.Add(kWordAllocated, static_cast<int64_t>(counts.allocated));
-  if (counts.reserved != 0) transaction.Add(kWordReserved, static_cast<int64_t>(counts.reserved));
-  if (counts.ahead != 0) transaction.Add(kWordAhead, static_cast<int64_t>(counts.ahead));
-  transaction.Write(control.IntentIndex(operation, kIntentFirst), static_cast<uint32_t>(first));
-  transaction.Write(control.IntentIndex(operation, kIntentCount), static_cast<uint32_t>(count));
-  transaction.Write(control.IntentIndex(operation, kIntentCursor),
-                    static_cast<uint32_t>(kind == IntentKind::kTouch ? counts.allocated : first));
-  transaction.Write(control.IntentIndex(operation, kIntentKind), PackIntent(kind, 0));
+  FreeRanges(transaction).Take(from, claim.first, claim.count());
+  transaction.Add(kWordFree, -static_cast<int64_t>(claim.count()));
+  if (claim.kind == IntentKind::kReserve) {
+    transaction.Add(kWordReserved, static_cast<int64_t>(claim.count()));
+  }
+  if (claim.extra != 0) {
+    transaction.Add(claim.kind == IntentKind::kAllocate ? kWordKept : kWordAhead,
+                    static_cast<int64_t>(claim.extra));
+  }
+  auto write = [&](IntentWord word, uint64_t value) {
+    transaction.Write(control.IntentIndex(operation, word), static_cast<uint32_t>(value));
+  };
+  write(kIntentFirst, claim.first);
+  write(kIntentCount, claim.count());
+  write(kIntentCursor, claim.first);
+  write(kIntentWanted, claim.wanted);
+  write(kIntentKind, PackIntent(claim.kind, 0));
   return 0;
 }
 
 int CheckQuota(Transaction& transaction, uint64_t more, uint64_t* room) {
   const uint64_t quota = transaction.control().description().quota_pages;
+  const uint64_t max_pages = transaction.control().max_pages();
   if (quota == 0) {
-    if (room != nullptr) *room = transaction.control().max_pages();
+    if (room != nullptr) *room = max_pages;
     return 0;
   }
-  const uint64_t used = uint64_t{transaction.Read(kWordAllocated)} + transaction.Read(kWordAhead);
-  const uint64_t left = quota > used ? quota - used : 0;
+  const uint64_t used =
+      max_pages - uint64_t{transaction.Read(kWordFree)} - transaction.Read(kWordReserved);
+  const uint64_t left = quota > used && used <= max_pages ? quota - used : 0;
   if (room != nullptr) *room = left;
   return more > left ? -EDQUOT : 0;
 }
@@ -139,13 +146,15 @@ void FillStates(const Control& control, uint32_t operation, uint64_t first, uint
 void UndoClaim(const PageContext& context, uint32_t operation) {
   const Control& control = *context.control;
   const Intent intent = LoadIntent(control, operation);
-  const PageKind kind =
-      intent.kind == IntentKind::kReserve ? PageKind::kReserved : PageKind::kAllocated;
+  const bool reserve = intent.kind == IntentKind::kReserve;
   if (intent.phase == 0) TagClaim(control, operation, intent.kind, intent.first, intent.count);
   // Reserving touches no memory: what is there was put there by a toucher, and freeing the page
   // without punching it keeps that (a free page with data is a touched page).
-  const bool punch = kind == PageKind::kAllocated && intent.phase != kPhaseMetExisting;
+  const bool punch = !reserve && intent.phase != kPhaseMetExisting;
   for (uint64_t page = intent.first; page < intent.first + intent.count; ++page) {
+    const PageKind kind = reserve                               ? PageKind::kReserved
+                          : page - intent.first < intent.wanted ? PageKind::kAllocated
+                                                                : PageKind::kKept;
     PageState& state = control.state(page);
     const uint16_t seen = state.load(std::memory_order_acquire);
     // Only states that carry our number: a page that was filled, freed by somebody and allocated
@@ -153,8 +162,9 @@ void UndoClaim(const PageContext& context, uint32_t operation) {
     if (seen != PackState(PageKind::kClaimed, operation) && seen != PackState(kind, operation)) {
       continue;
     }
-    const bool touched = kind == PageKind::kAllocated &&
-                         PageHoldsData(context.data_fd, control.description().geometry, page);
+    // Left as what it is counted as. (A page that is kept and holds data counts as touched.)
+    const bool touched =
+        !reserve && PageHoldsData(context.data_fd, control.description().geometry, page);
     Swap(state, seen, PackState(touched ? kind : DrainingOf(kind), operation));
   }
   UARENA_FAILPOINT("undo.draining");
@@ -168,7 +178,7 @@ void FinishTouch(const PageContext& context, uint32_t operation) {
   const Intent intent = LoadIntent(control, operation);
   if (intent.phase == 0) TagClaim(control, operation, intent.kind, intent.first, intent.count);
   for (uint64_t page = intent.first; page < intent.first + intent.count; ++page) {
-    const bool touched = page - intent.first < intent.cursor;
+    const bool touched = page - intent.first < intent.wanted;
     Swap(control.state(page), PackState(PageKind::kClaimed, operation),
          PackState(touched ? PageKind::kAllocated : PageKind::kAhead, operation));
   }
@@ -206,6 +216,21 @@ int FinishFree(const PageContext& context, uint32_t operation) {
   return error;
 }
 
+void ReleaseKept(const PageContext& context, uint32_t operation, uint64_t first, uint64_t count) {
+  const Control& control = *context.control;
+  control.header().free_pages_hold_memory.store(1);
+  // Phase 1: nothing to punch. The rest of an intent that this one replaces is kept until its kind
+  // is replaced as well.
+  const uint64_t wanted = LoadIntent(control, operation).wanted;
+  StoreIntent(control, operation, {IntentKind::kFree, 1, first, count, first, wanted});
+  for (uint64_t page = first; page < first + count; ++page) {
+    const uint16_t seen = control.state(page).load(std::memory_order_acquire);
+    if (StateKind(seen) != PageKind::kKept) continue;
+    Swap(control.state(page), seen, PackState(PageKind::kDrainingKept, operation));
+  }
+  FinishFree(context, operation);
+}
+
 int Convert(const Control& control, uint32_t operation, uint64_t page, uint16_t seen) {
   StoreIntent(control, operation, {IntentKind::kConvert, 0, page, 1, seen});
   if (!Swap(control.state(page), seen, PackState(PageKind::kClaimed, operation))) {
@@ -227,11 +252,13 @@ int FinishConvert(const Control& control, uint32_t operation) {
     result = 0;
     if (intent.phase == 0) {
       result = RunTransaction(control, operation, [&](Transaction& transaction) {
-        const bool reserved = StateKind(seen) == PageKind::kReserved;
-        // A page ahead counts towards the quota already.
-        if (reserved && CheckQuota(transaction, 1) != 0) return -EDQUOT;
-        transaction.Add(reserved ? kWordReserved : kWordAhead, -1);
-        transaction.Add(kWordAllocated, 1);
+        const PageKind kind = StateKind(seen);
+        // The others count towards the quota already.
+        if (kind == PageKind::kReserved && CheckQuota(transaction, 1) != 0) return -EDQUOT;
+        transaction.Add(kind == PageKind::kReserved ? kWordReserved
+                        : kind == PageKind::kAhead  ? kWordAhead
+                                                    : kWordKept,
+                        -1);
         transaction.Write(control.IntentIndex(operation, kIntentKind),
                           PackIntent(IntentKind::kConvert, 1));
         return 0;
@@ -250,13 +277,28 @@ bool NextOccupied(const Control& control, uint32_t operation, uint64_t from, uin
     FreeRanges ranges(transaction);
     uint64_t first = from;
     while (first < end) {
-      const std::optional<PageRange> range = ranges.Containing(first);
+      const std::optional<FreeRange> range = ranges.Containing(first);
       if (!range.has_value()) break;
       first = range->end();
     }
     if (first >= end) return -ENOENT;
-    const std::optional<PageRange> next = ranges.NextFrom(first);
+    const std::optional<FreeRange> next = ranges.NextFrom(first);
     *run = {first, (next.has_value() ? std::min(next->first, end) : end) - first};
+    return -EALREADY;  // found; nothing to commit
+  });
+  return result == -EALREADY;
+}
+
+bool NextFree(const Control& control, uint32_t operation, uint64_t from, uint64_t end,
+              PageRange* run) {
+  if (from >= end) return false;
+  const int result = RunTransaction(control, operation, [&](Transaction& transaction) {
+    FreeRanges ranges(transaction);
+    std::optional<FreeRange> range = ranges.Containing(from);
+    if (!range.has_value()) range = ranges.NextFrom(from);
+    if (!range.has_value() || range->first >= end) return -ENOENT;
+    const uint64_t first = std::max(range->first, from);
+    *run = {first, std::min(range->end(), end) - first};
     return -EALREADY;  // found; nothing to commit
   });
   return result == -EALREADY;

@@ -25,22 +25,26 @@ struct PageContext {
   const Control* control = nullptr;
   Mapper mapper;
   int data_fd = -1;
+  bool attached = false;  // the arena's pages are mapped in this process, which can read them there
 };
 
-// How a claimed range is counted from the moment it is claimed.
-struct ClaimCounts {
-  uint64_t allocated = 0;
-  uint64_t reserved = 0;
-  uint64_t ahead = 0;
+// A range that is to be claimed: `wanted` pages that were asked for, or touched, and after them
+// `extra` ones, which are counted as what they are to become from the moment they are claimed.
+struct Claim {
+  IntentKind kind = IntentKind::kNone;
+  uint64_t first = 0;
+  uint64_t wanted = 0;
+  uint64_t extra = 0;  // kAllocate: to be kept; kTouch: ahead
+
+  uint64_t count() const { return wanted + extra; }
 };
 
-// Inside a transaction: takes [first, first + count) out of `from`, counts it, and writes the
-// operation's intent; a touch notes in its cursor how many pages, from the first on, were touched.
-int ClaimInTransaction(Transaction& transaction, const PageRange& from, uint64_t first,
-                       uint64_t count, const ClaimCounts& counts, IntentKind kind);
+// Inside a transaction: takes the claim out of `from`, counts it, and writes the operation's
+// intent.
+int ClaimInTransaction(Transaction& transaction, const FreeRange& from, const Claim& claim);
 
 // Inside a transaction: -EDQUOT if the arena's quota does not allow so many more pages to be
-// allocated or populated ahead, else 0; `room`, if not null, is how many it allows.
+// allocated, populated ahead or kept, else 0; `room`, if not null, is how many it allows.
 int CheckQuota(Transaction& transaction, uint64_t more, uint64_t* room = nullptr);
 
 // Tags the claimed range, which is the operation's alone, and notes that it is tagged (phase 1).
@@ -66,14 +70,22 @@ void FinishTouch(const PageContext& context, uint32_t operation);
 // leaves those pages as they were before.
 int FinishFree(const PageContext& context, uint32_t operation);
 
-// Makes one page ALLOCATED that is RESERVED or AHEAD. `seen` is its state. -EAGAIN: the state has
-// changed; look again. -EDQUOT: the quota does not allow it, and nothing has changed.
+// Gives up pages that some process keeps: they become free and stay populated, since somebody may
+// just be touching them, or have done so: a free page with data is a touched page.
+void ReleaseKept(const PageContext& context, uint32_t operation, uint64_t first, uint64_t count);
+
+// Makes one page ALLOCATED that is RESERVED, AHEAD or KEPT. `seen` is its state. -EAGAIN: the state
+// has changed; look again. -EDQUOT: the quota does not allow it, and nothing has changed.
 int Convert(const Control& control, uint32_t operation, uint64_t page, uint16_t seen);
 int FinishConvert(const Control& control, uint32_t operation);
 
 // The first run of pages in [from, end) that no free range contains. False: none.
 bool NextOccupied(const Control& control, uint32_t operation, uint64_t from, uint64_t end,
                   PageRange* run);
+
+// The same of the pages that free ranges contain.
+bool NextFree(const Control& control, uint32_t operation, uint64_t from, uint64_t end,
+              PageRange* run);
 
 // Calls visit(page, state) for every page of [first, end) that no free range contains.
 template <typename Visit>

@@ -13,6 +13,9 @@ constexpr int kNumberShift = 13;
 
 uint64_t Number(uint64_t head) { return head >> kNumberShift; }
 
+// One of 64, spread: the words of a range are eight apart.
+uint64_t FilterBit(uint64_t index) { return uint64_t{1} << (index * 0x9e3779b97f4a7c15 >> 58); }
+
 void Apply(const Control& control, uint64_t head) {
   std::atomic<uint64_t>& shared_head = control.header().head;
   OperationRecord& record = control.operation(head & kOperationMask);
@@ -58,7 +61,7 @@ void Transaction::Begin() {
 }
 
 const Transaction::LocalWrite* Transaction::Find(uint64_t index) const {
-  if ((filter_ >> (index & 63) & 1) == 0) return nullptr;
+  if ((filter_ & FilterBit(index)) == 0) return nullptr;
   for (uint32_t i = used_; i-- > 0;) {
     if (writes_[i].index == index) return &writes_[i];
   }
@@ -82,7 +85,7 @@ void Transaction::Write(uint64_t index, uint32_t value) {
   }
   writes_[used_++] = {index, WordValue(control_.word(index).load(std::memory_order_acquire)),
                       value};
-  filter_ |= uint64_t{1} << (index & 63);
+  filter_ |= FilterBit(index);
 }
 
 bool Transaction::Validate() const {

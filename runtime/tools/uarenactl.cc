@@ -23,6 +23,7 @@
 #include "nlohmann/json.hpp"
 #include "os/syscall.h"
 #include "pages/check.h"
+#include "pages/counters.h"
 #include "pages/operation.h"
 #include "pages/recovery.h"
 #include "uarena/arena.h"
@@ -103,7 +104,7 @@ int Stat(const std::string& name) {
   const Control& control = looked->control;
   const ArenaDescription& description = control.description();
   const Geometry& geometry = description.geometry;
-  auto counter = [&](CounterWord word) { return WordValue(control.word(word).load()); };
+  const PageCounts counts = CountPages(control);
   const uint64_t populated =
       ResidentPages(looked->opened.data.get(), geometry.page_size()).value_or(0);
   json value = {{"name", name},
@@ -113,18 +114,19 @@ int Stat(const std::string& name) {
                 {"segv_on_fault", description.segv_on_fault},
                 {"max_populate_pages", description.max_populate_pages},
                 {"quota_pages", description.quota_pages},
-                {"allocated_pages", counter(kWordAllocated)},
-                {"reserved_pages", counter(kWordReserved)},
-                {"ahead_pages", counter(kWordAhead)},
-                {"free_pages", counter(kWordFree)},
+                {"allocated_pages", counts.allocated},
+                {"reserved_pages", counts.reserved},
+                {"ahead_pages", counts.ahead},
+                {"free_pages", counts.free + counts.kept},
+                {"kept_pages", counts.kept},
                 {"populated_pages", populated},
                 {"processes", json::array()}};
   std::string text = absl::StrFormat(
       "%s: %d pages of %d bytes at 0x%x%s\n"
-      "pages: %d allocated, %d reserved, %d ahead, %d free; %d populated\n",
+      "pages: %d allocated, %d reserved, %d ahead, %d free (%d of them kept); %d populated\n",
       name, geometry.max_pages, geometry.page_size(), geometry.base,
-      description.segv_on_fault ? ", segv_on_fault" : "", counter(kWordAllocated),
-      counter(kWordReserved), counter(kWordAhead), counter(kWordFree), populated);
+      description.segv_on_fault ? ", segv_on_fault" : "", counts.allocated, counts.reserved,
+      counts.ahead, counts.free + counts.kept, counts.kept, populated);
   for (uint32_t slot = 0; slot < kMaxProcesses; ++slot) {
     const ProcessRecord& record = control.process(slot);
     if (record.state.load() == 0) continue;

@@ -33,8 +33,8 @@ enum class PageSize : uint8_t {
 };
 
 /// What the creator of an arena decides is kept with it; opening an existing one takes from its
-/// options only `fault_mode` and `socket_path`, and checks `max_pages`, `page_size`,
-/// `user_vm_start` and `segv_on_fault` unless `max_pages` is 0.
+/// options only `fault_mode`, `keep_freed_bytes` and `socket_path`, and checks `max_pages`,
+/// `page_size`, `user_vm_start` and `segv_on_fault` unless `max_pages` is 0.
 struct ArenaOptions {
   /// Size of the arena in pages. At least 1; at most 2^32 - 2 pages, and no more than the address
   /// space holds (1 TiB is fine: an arena costs memory only where it is used). When an existing
@@ -65,6 +65,12 @@ struct ArenaOptions {
   /// The most pages that may be allocated at a time; 0 is no quota. AllocPages beyond it answers
   /// ResourceExhausted; a touch beyond it raises SIGSEGV, as the kernel does when out of memory.
   uint64_t quota_pages = 0;
+
+  /// The most memory, in bytes, that this process keeps populated and mapped of the pages it has
+  /// freed, to allocate them again without a fault. They hold zeros and are free for everybody;
+  /// 0 gives every page back to the system before FreePages returns. Unused where segv_on_fault or
+  /// `max_populate_pages` 1 ask for the kernel's exact behaviour.
+  uint64_t keep_freed_bytes = 4 << 20;
 
   /// Arena::Open only. Create the arena if no arena of that name exists.
   bool create = true;

@@ -28,8 +28,9 @@ struct ArenaStats {
   uint64_t allocated_pages =
       0;  ///< by AllocPages, or by a touch that was seen or has left its mark
   uint64_t reserved_pages = 0;
-  uint64_t ahead_pages = 0;  ///< populated by a fault nearby; neither free nor allocated
-  uint64_t free_pages = 0;
+  uint64_t ahead_pages = 0;      ///< populated by a fault nearby; neither free nor allocated
+  uint64_t free_pages = 0;       ///< kept ones among them
+  uint64_t kept_pages = 0;       ///< free, and kept populated by the process that freed them
   uint64_t populated_pages = 0;  ///< pages that hold memory
   uint64_t processes = 0;        ///< attached now
   FaultStats faults;             ///< of this process
