@@ -24,7 +24,9 @@ namespace {
 constexpr uint32_t kHugeShift = 21;
 constexpr uint64_t kDefaultPopulateBytes = 2 << 20;
 constexpr uint32_t kMostPopulatePages = 1 << 16;
-
+// Of pages that exist when a process attaches, mapped ahead of its touches; some 20 ms of another
+// processor's time, and 512 KiB of page tables.
+constexpr uint64_t kMostExistingBytes = 256 << 20;
 
 // Kept pages can be touched unseen, so not where every touch must be seen.
 uint64_t KeptPagesLimit(const ArenaDescription& description, const ArenaOptions& options) {
@@ -145,8 +147,11 @@ absl::Status ArenaImpl::Start(FaultMode wanted) {
   opened_ = *std::move(opened);
   membership_ = *std::move(membership);
   control_.process(slot()).mode.store(static_cast<uint32_t>(opened_.mode));
-  const PageContext context{&control_, Mapper(geometry(), data_.get(), opened_.uffd.get()),
-                            data_.get(), /*attached=*/true};
+  const bool faults_here = opened_.uffd.valid() && !geometry().huge;
+  assistant_ = faults_here ? Assistant::Get() : nullptr;
+  const PageContext context{
+      &control_, Mapper(geometry(), data_.get(), opened_.uffd.get(), assistant_.get()), data_.get(),
+      /*attached=*/true};
   allocator_ = Allocator(context, slot());
   kept_.Start(context, slot(), KeptPagesLimit(control_.description(), options_));
   resolver_ = std::make_unique<Resolver>(allocator_, slot());
@@ -173,14 +178,23 @@ absl::Status ArenaImpl::Start(FaultMode wanted) {
       control_.header().free_pages_hold_memory.store(1);
       break;
   }
-  if (!status.ok()) membership_.Leave(control_);
-  return status;
+  if (!status.ok()) {
+    membership_.Leave(control_);
+    return status;
+  }
+  if (assistant_ != nullptr && ResidentPages(data_.get(), geometry().page_size()).value_or(0) > 0) {
+    existing_pages_ =
+        std::make_unique<ExistingPages>(geometry(), data_.get(), opened_.uffd.get(),
+                                        kMostExistingBytes >> geometry().page_shift, assistant_);
+  }
+  return absl::OkStatus();
 }
 
 void ArenaImpl::StopEngine() {
   if (resolver_ != nullptr && opened_.mode == FaultMode::kInPlace) {
     UnregisterInPlace(resolver_.get());
   }
+  existing_pages_.reset();
   keeper_.reset();
   handler_.reset();
 }
@@ -200,6 +214,7 @@ void ArenaImpl::AfterForkInChild() {
   // The parent's threads do not exist here; their objects must not be joined.
   if (handler_ != nullptr) handler_.release()->AbandonInChild();
   if (keeper_ != nullptr) keeper_.release()->AbandonInChild();
+  static_cast<void>(existing_pages_.release());  // its assistant does not exist either
   AbandonRecoveryAfterFork();
   if (opened_.mode == FaultMode::kInPlace) UnregisterInPlace(resolver_.get());
   membership_.Abandon();

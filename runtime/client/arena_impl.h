@@ -12,7 +12,9 @@
 #include "client/mode.h"
 #include "fault/handler_thread.h"
 #include "fault/resolver.h"
+#include "memory/existing_pages.h"
 #include "memory/region.h"
+#include "os/assistant.h"
 #include "os/fd.h"
 #include "os/memory_budget.h"
 #include "pages/allocator.h"
@@ -77,6 +79,8 @@ class ArenaImpl {
   Allocator allocator_;
   KeptPages kept_;
   MemoryBudget memory_budget_;
+  std::shared_ptr<Assistant> assistant_;
+  std::unique_ptr<ExistingPages> existing_pages_;
   std::unique_ptr<Resolver> resolver_;
   std::unique_ptr<HandlerThread> handler_;
   std::unique_ptr<Keeper> keeper_;

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "client/arena_impl.h"
+#include "os/assistant.h"
 
 namespace uarena {
 namespace {
@@ -19,6 +20,7 @@ std::vector<ArenaImpl*>& Arenas() {
 void BeforeFork() { AttachMutex().lock(); }
 void AfterForkInParent() { AttachMutex().unlock(); }
 void AfterForkInChild() {
+  Assistant::AbandonInChild();
   for (ArenaImpl* arena : Arenas()) arena->AfterForkInChild();
   AttachMutex().unlock();
 }

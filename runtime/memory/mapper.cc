@@ -4,6 +4,7 @@
 #include <sched.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cerrno>
 
 #include "os/syscall.h"
@@ -16,12 +17,51 @@ namespace {
 // page came and went; both pass. The bound is for a peer that makes them never pass.
 constexpr int kTransientTries = 10'000;
 
+// Pages are handed to the assistant in chunks of so many: some 80 µs of work for fresh ones.
+constexpr uint64_t kChunkPages = 64;
+constexpr uint64_t kLeastSharedPages = 2 * kChunkPages;
+
+// A range in chunks, and the first failure in it.
+template <typename MapChunk>
+class MapWork final : public SplitWork {
+ public:
+  MapWork(uint64_t first, uint64_t count, MapChunk map) : first_(first), count_(count), map_(map) {}
+
+  void DoChunk(uint32_t chunk) override {
+    if (failure_.load(std::memory_order_relaxed) != kNone) return;
+    const uint64_t offset = chunk * kChunkPages;
+    const MapResult result = map_(first_ + offset, std::min(kChunkPages, count_ - offset));
+    if (result.error == 0) return;
+    const uint64_t failure = (offset + result.done) << 16 | static_cast<uint64_t>(-result.error);
+    uint64_t seen = failure_.load(std::memory_order_relaxed);
+    while (failure < seen && !failure_.compare_exchange_weak(seen, failure)) {
+    }
+  }
+
+  uint32_t chunks() const {
+    return static_cast<uint32_t>((count_ + kChunkPages - 1) / kChunkPages);
+  }
+  MapResult result() const {
+    const uint64_t failure = failure_.load(std::memory_order_relaxed);
+    if (failure == kNone) return {count_, 0};
+    return {failure >> 16, -static_cast<int>(failure & 0xffff)};
+  }
+
+ private:
+  static constexpr uint64_t kNone = ~uint64_t{0};
+  const uint64_t first_;
+  const uint64_t count_;
+  const MapChunk map_;
+  std::atomic<uint64_t> failure_{kNone};  // page << 16 | errno
+};
+
 }  // namespace
 
-Mapper::Mapper(const Geometry& geometry, int data_fd, int uffd)
+Mapper::Mapper(const Geometry& geometry, int data_fd, int uffd, Assistant* assistant)
     : geometry_(geometry),
       data_fd_(data_fd),
       uffd_(uffd),
+      assistant_(assistant),
       machine_pages_(TotalMemory() >> geometry.page_shift) {}
 
 int Mapper::CheckRange(uint64_t first, uint64_t count) const {
@@ -32,7 +72,8 @@ int Mapper::CheckRange(uint64_t first, uint64_t count) const {
 }
 
 MapResult Mapper::Map(uint64_t first, uint64_t count, ExistingVisitor* visitor, int node) const {
-  if (node < 0) return MapAll(first, count, visitor);
+  if (const int error = CheckRange(first, count); error != 0) return {0, error};
+  if (node < 0) return MapShared(first, count, visitor);
   // userfaultfd allocates by the policy of the thread that asks. (mbind would split the region's
   // VMA, and an ioctl may not span two.)
   sys::MemoryPolicy before;
@@ -42,9 +83,19 @@ MapResult Mapper::Map(uint64_t first, uint64_t count, ExistingVisitor* visitor, 
   return result;
 }
 
+MapResult Mapper::MapShared(uint64_t first, uint64_t count, ExistingVisitor* visitor) const {
+  if (assistant_ == nullptr || uffd_ < 0 || geometry_.huge || count < kLeastSharedPages) {
+    return MapAll(first, count, visitor);
+  }
+  MapWork work(first, count, [this, visitor](uint64_t from, uint64_t pages) {
+    return MapAll(from, pages, visitor);
+  });
+  assistant_->Run(work, work.chunks());
+  return work.result();
+}
+
 MapResult Mapper::MapAll(uint64_t first, uint64_t count, ExistingVisitor* visitor) const {
   MapResult result;
-  result.error = CheckRange(first, count);
   int tries = 0;
   uint64_t attempt = count;
   while (result.error == 0 && result.done < count) {

@@ -9,9 +9,9 @@
 //      the machine has memory for -E2BIG; nothing has changed then.
 //   2. A page that is there is never replaced. It is mapped if it was not, and reported to the
 //   caller.
-//   3. Results are exact: [first, first + done) is mapped, and nothing beyond. On an error the
-//   caller
-//      knows what to take back, and may retry.
+//   3. [first, first + done) is mapped. On an error some of what follows may be mapped as well:
+//   the
+//      caller takes back the whole range, or leaves it as pages that hold memory.
 //   4. This header is internal.
 //
 // Partial results, EEXIST with its missing wake, EAGAIN, EFAULT (userfaultfd's word for a hole) and
@@ -26,6 +26,7 @@
 #include <cstdint>
 
 #include "memory/geometry.h"
+#include "os/assistant.h"
 
 namespace uarena {
 
@@ -34,7 +35,7 @@ struct MapResult {
   int error = 0;      // 0 or -errno: why it stopped
 };
 
-// Told of every run of pages that turned out to exist already.
+// Told of every run of pages that turned out to exist already; perhaps by two threads at once.
 class ExistingVisitor {
  public:
   virtual void OnExisting(uint64_t first, uint64_t count) = 0;
@@ -48,8 +49,9 @@ class ExistingVisitor {
 class Mapper {
  public:
   Mapper() = default;
-  // `uffd` -1: no userfaultfd; maps into this process by plain paging.
-  Mapper(const Geometry& geometry, int data_fd, int uffd);
+  // `uffd` -1: no userfaultfd; maps into this process by plain paging. `assistant`, which may be
+  // null, helps with large ranges.
+  Mapper(const Geometry& geometry, int data_fd, int uffd, Assistant* assistant = nullptr);
 
   // Makes [first, first + count) resident and mapped. Fresh pages are zero, and on NUMA node `node`
   // if that is not negative and has room. `visitor` may be null.
@@ -64,6 +66,7 @@ class Mapper {
   int uffd() const { return uffd_; }
 
  private:
+  MapResult MapShared(uint64_t first, uint64_t count, ExistingVisitor* visitor) const;
   MapResult MapAll(uint64_t first, uint64_t count, ExistingVisitor* visitor) const;
   int CheckRange(uint64_t first, uint64_t count) const;
   // Each maps a non-empty prefix of the range and returns its pages, or -errno.
@@ -74,6 +77,7 @@ class Mapper {
   Geometry geometry_;
   int data_fd_ = -1;
   int uffd_ = -1;
+  Assistant* assistant_ = nullptr;
   uint64_t machine_pages_ = 0;
 };
 
