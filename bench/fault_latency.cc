@@ -1,20 +1,39 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// fault_latency: what the first touch of a page costs, in uarena and in what else there is.
+// fault_latency: what pages cost, in uarena and in what else there is: their first touch, their
+// allocation, their freeing.
 //
 // Operations (rows of the report):
-//   seq_first_touch         fresh pages, each touched once, in order
-//   scattered_first_touch   fresh pages, one in every 2 MiB, in random order
-//   second_process_touch    pages that exist, touched in order by a process that has not yet
+//   seq_first_touch          fresh pages, each touched once, in order
+//   scattered_first_touch    fresh pages, one in every 2 MiB, in random order
+//   second_process_touch     pages that exist, touched in order by a process that has not yet
+//   alloc_touch_512          512 pages allocated in one call and touched, again and again
+//   alloc_touch_512_reused   the same, each run freed before the next is allocated
+//   churn_1, _16, _512       pages allocated so many at a time and freed
+//   alloc_1GiB, alloc_1TiB   single pages allocated in a fragmented arena, a tenth of it taken
+//   alloc_1proc, _2procs     single pages allocated and freed by so many processes at the same time
+//   alloc_fresh_1proc, …     the same, but none is freed
+//   open_1TiB                a new process makes or opens 1 TiB and writes to its first page
+//
+// With --plot also:
+//   seq_first_touch_by_window   seq_first_touch for each max_populate_pages
+//   alloc_by_size_…GiB          alloc_1GiB for each size of the arena
 //
 // Subjects: uarena_in_place, uarena_thread, uarena_served, uarena_kernel (the fault modes),
-// uarena_2mib (in place, with 2 MiB pages), memfd, anonymous, bpf_arena (the kernel's own).
+// uarena_zap (in place, keeping no freed pages), uarena_2mib (in place, with 2 MiB pages), memfd,
+// hugetlb (a memfd of 2 MiB pages), anonymous, naive_uffd (userfaultfd as in the manual page's
+// example), bpf_arena (the kernel's own).
 //
 // A touch writes a word derived from the page's number; after every repetition all pages are read
-// back. All sizes are in pages of the system, also where the memory comes in 2 MiB pages.
+// back. Pages that are allocated must hold zeros. All sizes are in pages of the system, also where
+// the memory comes in 2 MiB pages; times are ns for each page, with open_1TiB for each opening.
 #include <stdio.h>
 
 #include <algorithm>
+#include <chrono>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
 #include <memory>
 #include <string>
 #include <utility>
@@ -24,20 +43,25 @@
 #include "absl/flags/parse.h"
 #include "absl/flags/usage.h"
 #include "absl/strings/str_cat.h"
-#include "bench/machine.h"
-#include "bench/ratios.h"
-#include "bench/report.h"
+#include "bench/results/gnuplot.h"
+#include "bench/results/machine.h"
+#include "bench/results/plots.h"
+#include "bench/results/ratios.h"
+#include "bench/results/report.h"
 #include "bench/runner.h"
-#include "bench/subject.h"
-#include "bench/subjects.h"
-#include "bench/warm_up.h"
-#include "bench/workload.h"
+#include "bench/subjects/all_subjects.h"
+#include "bench/subjects/huge_page_pool.h"
+#include "bench/support/clock.h"
+#include "bench/support/warm_up.h"
+#include "bench/workloads/all_workloads.h"
 
-ABSL_FLAG(uint64_t, pages, 0, "Pages touched in a repetition; 0: 32768, or fewer if --quick");
+ABSL_FLAG(uint64_t, pages, 0, "Pages worked on in a repetition; 0: 32768, or fewer if --quick");
 ABSL_FLAG(int, repetitions, 0, "Repetitions; 0: 7, or fewer if --quick");
-ABSL_FLAG(bool, quick, false, "8192 pages, 5 repetitions");
+ABSL_FLAG(bool, quick, false, "8192 pages, 5 repetitions; less than a minute");
 ABSL_FLAG(bool, smoke, false, "512 pages, 1 repetition: only checks that everything works");
 ABSL_FLAG(std::string, json, "", "Also write the results to this file");
+ABSL_FLAG(std::string, plot, "",
+          "Also measure what the plots show and draw them, as SVG, into this directory");
 ABSL_FLAG(std::vector<std::string>, subjects, {},
           "Which subjects, separated by commas; default: all");
 ABSL_FLAG(std::vector<std::string>, operations, {},
@@ -52,70 +76,124 @@ extern "C" const char* __tsan_default_options() { return "die_after_fork=0"; }
 namespace uarena::bench {
 namespace {
 
+using std::chrono::milliseconds;
+
 constexpr int kMaxRepetitions = 1000;
+// 1 GiB has a run of one page in every ten of its pages then.
+constexpr uint64_t kFragments = 26214;
 
 struct Size {
-  uint64_t pages;
+  Effort effort;
   int repetitions;
 };
 
 absl::StatusOr<Size> ChosenSize(const Machine& machine) {
-  Size size = {32768, 7};
-  if (absl::GetFlag(FLAGS_quick)) size = {8192, 5};
-  if (absl::GetFlag(FLAGS_smoke)) size = {512, 1};
-  if (absl::GetFlag(FLAGS_pages) != 0) size.pages = absl::GetFlag(FLAGS_pages);
+  Size size = {{32768, kFragments, 8, milliseconds(100)}, 7};
+  if (absl::GetFlag(FLAGS_quick)) size = {{8192, kFragments, 4, milliseconds(50)}, 5};
+  if (absl::GetFlag(FLAGS_smoke)) size = {{512, 512, 1, milliseconds(5)}, 1};
+  uint64_t& pages = size.effort.pages;
+  if (absl::GetFlag(FLAGS_pages) != 0) pages = absl::GetFlag(FLAGS_pages);
   if (absl::GetFlag(FLAGS_repetitions) != 0) size.repetitions = absl::GetFlag(FLAGS_repetitions);
   // Warming up takes twice the memory, which must not be all there is.
   const uint64_t most = machine.memory_bytes / machine.abilities.page_size / 4;
-  if (size.pages > most) {
-    return absl::OutOfRangeError(absl::StrCat("--pages ", size.pages, " is more than ", most,
+  if (pages > most) {
+    return absl::OutOfRangeError(absl::StrCat("--pages ", pages, " is more than ", most,
                                               ", a quarter of this machine's memory"));
   }
-  if (size.repetitions < 0 || size.repetitions > kMaxRepetitions) {
+  if (size.repetitions < 1 || size.repetitions > kMaxRepetitions) {
     return absl::OutOfRangeError(
         absl::StrCat("--repetitions ", size.repetitions, " is not in 1 to ", kMaxRepetitions));
   }
   return size;
 }
 
-void WarmUp(const std::vector<std::unique_ptr<Workload>>& workloads,
-            const std::vector<std::unique_ptr<Subject>>& subjects, uint64_t bytes) {
-  uint64_t most_huge_pages = 0;
-  for (const auto& workload : workloads) {
-    for (const auto& subject : subjects) {
-      const Need need = workload->need();
-      if (!subject->uses_huge_pages() || !subject->CheckAvailable(need).ok()) continue;
-      most_huge_pages = std::max(most_huge_pages, need.touched_2mib);
-    }
+// Before hours of measuring rather than after them.
+absl::Status CheckOutputs() {
+  const std::string json = absl::GetFlag(FLAGS_json);
+  if (!json.empty() && !std::ofstream(json)) {
+    return absl::InvalidArgumentError(absl::StrCat("--json ", json, ": cannot be written"));
   }
+  const std::string plot = absl::GetFlag(FLAGS_plot);
+  if (plot.empty()) return absl::OkStatus();
+  std::error_code error;
+  std::filesystem::create_directories(plot, error);
+  if (error)
+    return absl::InvalidArgumentError(absl::StrCat("--plot ", plot, ": ", error.message()));
+  return CheckGnuplot();
+}
+
+// As many as the subjects that use them could want, if a quarter of the memory has room for them.
+uint64_t HugePagesWanted(const Workloads& workloads, const Subjects& subjects,
+                         const Machine& machine) {
+  const bool used = std::any_of(subjects.begin(), subjects.end(),
+                                [](const auto& subject) { return subject->uses_huge_pages(); });
+  uint64_t most = 0;
+  for (const auto& workload : workloads) most = std::max(most, workload->need().touched_2mib);
+  return used ? std::min(most, machine.memory_bytes / 4 >> 21) : 0;
+}
+
+// Adds the rows that only the plots need.
+absl::Status AddRowsForPlots(const Size& size, size_t page_size, std::vector<Row>* rows) {
+  const std::string uarenad = absl::GetFlag(FLAGS_uarenad);
+  auto compared = MakeSubjects({"memfd", "bpf_arena"}, uarenad);
+  if (!compared.ok()) return compared.status();
+  Subjects by_window = MakeWindowSubjects();
+  std::move(compared->begin(), compared->end(), std::back_inserter(by_window));
+  const auto by_size = MakeSubjects({DefaultSubjectName(), "bpf_arena"}, uarenad);
+  if (!by_size.ok()) return by_size.status();
+
+  auto more = RunAll(MakeWindowWorkloads(size.effort, page_size), by_window, size.repetitions);
+  if (!more.ok()) return more.status();
+  std::move(more->begin(), more->end(), std::back_inserter(*rows));
+  more = RunAll(MakeArenaSizeWorkloads(size.effort, page_size), *by_size, size.repetitions);
+  if (!more.ok()) return more.status();
+  std::move(more->begin(), more->end(), std::back_inserter(*rows));
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::vector<Row>> MeasureAll(const Size& size, const Machine& machine) {
+  const size_t page_size = machine.abilities.page_size;
+  const auto subjects = MakeSubjects(absl::GetFlag(FLAGS_subjects), absl::GetFlag(FLAGS_uarenad));
+  if (!subjects.ok()) return subjects.status();
+  const auto workloads = MakeWorkloads(absl::GetFlag(FLAGS_operations), size.effort, page_size);
+  if (!workloads.ok()) return workloads.status();
+
+  const uint64_t huge_pages = HugePagesWanted(*workloads, *subjects, machine);
+  HugePagePool pool;
+  pool.Grow(huge_pages);
   fprintf(stderr, "warming up host memory\n");
   // Twice what a repetition touches: page tables and control memory come on top of the pages.
-  WarmUpHostMemory(2 * bytes, most_huge_pages << 21);
+  WarmUpHostMemory(2 * size.effort.pages * page_size, huge_pages << 21);
+  absl::StatusOr<std::vector<Row>> rows = RunAll(*workloads, *subjects, size.repetitions);
+  if (!rows.ok() || absl::GetFlag(FLAGS_plot).empty()) return rows;
+  if (absl::Status status = AddRowsForPlots(size, page_size, &*rows); !status.ok()) return status;
+  return rows;
 }
 
 absl::Status Run() {
-  const auto subjects = MakeSubjects(absl::GetFlag(FLAGS_subjects), absl::GetFlag(FLAGS_uarenad));
-  if (!subjects.ok()) return subjects.status();
-
+  if (absl::Status status = CheckOutputs(); !status.ok()) return status;
   Report report;
   report.machine = DescribeMachine();
   const absl::StatusOr<Size> size = ChosenSize(report.machine);
   if (!size.ok()) return size.status();
   report.repetitions = size->repetitions;
-  const size_t page_size = report.machine.abilities.page_size;
-  const auto workloads = MakeWorkloads(absl::GetFlag(FLAGS_operations), size->pages, page_size);
-  if (!workloads.ok()) return workloads.status();
-  WarmUp(*workloads, *subjects, size->pages * page_size);
-  absl::StatusOr<std::vector<Row>> rows = RunAll(*workloads, *subjects, size->repetitions);
+
+  const int64_t start = NowNs();
+  const CpuTimes before = ReadCpuTimes();
+  absl::StatusOr<std::vector<Row>> rows = MeasureAll(*size, report.machine);
   if (!rows.ok()) return rows.status();
+  const CpuTimes after = ReadCpuTimes();
+  report.seconds = static_cast<double>(NowNs() - start) / 1e9;
+  report.used = {after.busy - before.busy, after.own - before.own, after.stolen - before.stolen};
   report.rows = *std::move(rows);
   report.ratios = ComputeRatios(report.rows, DefaultSubjectName());
 
-  std::vector<std::string> titles;
-  for (const auto& workload : *workloads) titles.push_back(workload->title());
-  PrintReport(report, titles, stdout);
-  const std::string json = absl::GetFlag(FLAGS_json);
-  return json.empty() ? absl::OkStatus() : WriteJson(report, json);
+  PrintReport(report, stdout);
+  if (const std::string json = absl::GetFlag(FLAGS_json); !json.empty()) {
+    if (absl::Status status = WriteJson(report, json); !status.ok()) return status;
+  }
+  const std::string plot = absl::GetFlag(FLAGS_plot);
+  return plot.empty() ? absl::OkStatus() : DrawPlots(report.rows, plot);
 }
 
 }  // namespace
@@ -123,7 +201,8 @@ absl::Status Run() {
 
 int main(int argc, char** argv) {
   absl::SetProgramUsageMessage(
-      "measures the first touch of pages in uarena, memfd, anonymous memory and bpf_arena");
+      "measures the first touch, allocation and freeing of pages in uarena, memfd, hugetlb, "
+      "anonymous memory, a plain userfaultfd loop and bpf_arena");
   absl::ParseCommandLine(argc, argv);
   const absl::Status status = uarena::bench::Run();
   if (status.ok()) return 0;

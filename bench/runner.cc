@@ -4,23 +4,47 @@
 #include <stdio.h>
 
 #include <algorithm>
+#include <string>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "bench/samples.h"
+#include "bench/support/counters.h"
+#include "bench/support/samples.h"
 
 namespace uarena::bench {
 namespace {
 
-absl::Status RunOnce(Workload& workload, Subject& subject, int repetition, Samples* samples,
-                     Row* row) {
+// A row that is still to be filled, and what fills it.
+struct Cell {
+  Workload* workload;
+  Subject* subject;
+  Row row;
+};
+
+std::vector<Cell> MakeCells(const std::vector<std::unique_ptr<Workload>>& workloads,
+                            const std::vector<std::unique_ptr<Subject>>& subjects) {
+  std::vector<Cell> cells;
+  for (const auto& workload : workloads) {
+    for (const auto& subject : subjects) {
+      Row row = {
+          .workload = workload->name(), .title = workload->title(), .subject = subject->name()};
+      row.skipped = std::string(subject->CheckAvailable(workload->need()).message());
+      cells.push_back({workload.get(), subject.get(), std::move(row)});
+    }
+  }
+  return cells;
+}
+
+absl::Status RunOnce(Cell& cell, int repetition, Samples* samples) {
+  Row& row = cell.row;
+  Counters counters;
   const auto seed = static_cast<uint64_t>(repetition) + 1;
-  const absl::Status status = workload.Run(subject, seed, samples, &row->counts);
+  const absl::Status status = cell.workload->Run(*cell.subject, seed, samples, &counters);
   if (!status.ok()) {
     return absl::Status(status.code(),
-                        absl::StrCat(row->workload, " on ", row->subject, ": ", status.message()));
+                        absl::StrCat(row.workload, " on ", row.subject, ": ", status.message()));
   }
-  row->repetitions.push_back(Summarize(samples->nanoseconds()));
+  row.AddRepetition(samples->nanoseconds(), cell.workload->pages_per_sample(), std::move(counters));
   return absl::OkStatus();
 }
 
@@ -29,38 +53,30 @@ absl::Status RunOnce(Workload& workload, Subject& subject, int repetition, Sampl
 absl::StatusOr<std::vector<Row>> RunAll(const std::vector<std::unique_ptr<Workload>>& workloads,
                                         const std::vector<std::unique_ptr<Subject>>& subjects,
                                         int repetitions) {
+  std::vector<Cell> cells = MakeCells(workloads, subjects);
   uint64_t most = 0;
-  for (const auto& workload : workloads) most = std::max(most, workload->pages());
+  for (const auto& workload : workloads) most = std::max(most, workload->max_samples());
   Samples samples(most);
-  std::vector<Row> rows;
-  for (const auto& workload : workloads) {
-    const size_t first = rows.size();
-    for (const auto& subject : subjects) {
-      Row row = {.workload = workload->name(), .subject = subject->name()};
-      row.pages = workload->pages();
-      if (absl::Status status = subject->CheckAvailable(workload->need()); !status.ok()) {
-        row.skipped = std::string(status.message());
-        fprintf(stderr, "%s: %s skipped: %s\n", row.workload.c_str(), row.subject.c_str(),
-                row.skipped.c_str());
+  for (int repetition = 0; repetition < repetitions; ++repetition) {
+    const Workload* shown = nullptr;
+    for (Cell& cell : cells) {
+      if (!cell.row.skipped.empty()) continue;
+      if (shown != cell.workload) {
+        fprintf(stderr, "%s%d/%d %s:", shown == nullptr ? "" : "\n", repetition + 1, repetitions,
+                cell.row.workload.c_str());
+        shown = cell.workload;
       }
-      rows.push_back(std::move(row));
-    }
-    for (int repetition = 0; repetition < repetitions; ++repetition) {
-      fprintf(stderr, "%s %d/%d:", workload->name().c_str(), repetition + 1, repetitions);
-      for (size_t i = 0; i < subjects.size(); ++i) {
-        Row& row = rows[first + i];
-        if (!row.skipped.empty()) continue;
-        if (absl::Status status = RunOnce(*workload, *subjects[i], repetition, &samples, &row);
-            !status.ok()) {
-          fputc('\n', stderr);
-          return status;
-        }
-        fprintf(stderr, " %s %.0f", row.subject.c_str(), row.repetitions.back().mean);
+      const absl::Status status = RunOnce(cell, repetition, &samples);
+      if (!status.ok()) {
+        fputc('\n', stderr);
+        return status;
       }
-      fputc('\n', stderr);
+      fprintf(stderr, " %s %.0f", cell.row.subject.c_str(), cell.row.repetitions.back().mean);
     }
+    fputc('\n', stderr);
   }
-  for (Row& row : rows) row.summary = MedianSummary(row.repetitions);
+  std::vector<Row> rows;
+  for (Cell& cell : cells) rows.push_back(std::move(cell.row));
   return rows;
 }
 

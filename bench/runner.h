@@ -1,33 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Runs every workload on every subject, interleaved: A B C … A B C …, so that what changes on the
-// machine meanwhile happens to all of them.
+// Runs every workload on every subject. One repetition is all of them, one after the other: for
+// each workload A B C …, then all again, so that what changes on the machine meanwhile happens to
+// every subject and to every workload.
 #ifndef UARENA_BENCH_RUNNER_H_
 #define UARENA_BENCH_RUNNER_H_
 
-#include <cstdint>
 #include <memory>
-#include <optional>
-#include <string>
 #include <vector>
 
 #include "absl/status/statusor.h"
-#include "bench/statistics.h"
-#include "bench/subject.h"
-#include "bench/workload.h"
+#include "bench/results/row.h"
+#include "bench/subjects/subject.h"
+#include "bench/workloads/workload.h"
 
 namespace uarena::bench {
-
-// One workload on one subject.
-struct Row {
-  std::string workload;
-  std::string subject;
-  uint64_t pages = 0;
-  std::string skipped;  // why there are no numbers; empty: there are
-  std::vector<Summary> repetitions;
-  Summary summary;                    // MedianSummary of them
-  std::optional<FaultCounts> counts;  // of the last repetition
-};
 
 // The rows, workload by workload. Progress goes to stderr. Stops at the first failure.
 absl::StatusOr<std::vector<Row>> RunAll(const std::vector<std::unique_ptr<Workload>>& workloads,
