@@ -58,13 +58,13 @@ absl::StatusOr<std::vector<Row>> RunAll(const std::vector<std::unique_ptr<Worklo
   for (const auto& workload : workloads) most = std::max(most, workload->max_samples());
   Samples samples(most);
   for (int repetition = 0; repetition < repetitions; ++repetition) {
-    const Workload* shown = nullptr;
+    std::string shown;
     for (Cell& cell : cells) {
       if (!cell.row.skipped.empty()) continue;
-      if (shown != cell.workload) {
-        fprintf(stderr, "%s%d/%d %s:", shown == nullptr ? "" : "\n", repetition + 1, repetitions,
+      if (shown != cell.row.workload) {
+        fprintf(stderr, "%s%d/%d %s:", shown.empty() ? "" : "\n", repetition + 1, repetitions,
                 cell.row.workload.c_str());
-        shown = cell.workload;
+        shown = cell.row.workload;
       }
       const absl::Status status = RunOnce(cell, repetition, &samples);
       if (!status.ok()) {
@@ -76,6 +76,7 @@ absl::StatusOr<std::vector<Row>> RunAll(const std::vector<std::unique_ptr<Worklo
     fputc('\n', stderr);
   }
   std::vector<Row> rows;
+  rows.reserve(cells.size());
   for (Cell& cell : cells) rows.push_back(std::move(cell.row));
   return rows;
 }

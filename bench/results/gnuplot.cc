@@ -5,6 +5,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <fstream>
 
 #include "absl/strings/str_cat.h"
@@ -16,9 +17,9 @@ namespace {
 
 absl::Status RunGnuplot(std::vector<std::string> arguments) {
   arguments.insert(arguments.begin(), "gnuplot");
-  std::vector<char*> argv;
-  for (std::string& argument : arguments) argv.push_back(argument.data());
-  argv.push_back(nullptr);
+  std::vector<char*> argv(arguments.size() + 1);  // the last stays null
+  std::transform(arguments.begin(), arguments.end(), argv.begin(),
+                 [](std::string& argument) { return argument.data(); });
   pid_t pid = 0;
   if (const int error = posix_spawnp(&pid, "gnuplot", nullptr, nullptr, argv.data(), environ);
       error != 0) {

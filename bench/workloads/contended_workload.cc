@@ -30,8 +30,8 @@ struct Worker {
   absl::StatusOr<uint64_t> Batch() {
     if (frees) return allocator->ChurnNs(1, kBatch);
     std::array<char*, kBatch> pages;
-    const absl::StatusOr<uint64_t> ns = allocator->AllocRuns(1, pages);
-    held.insert(held.end(), pages.begin(), pages.end());
+    absl::StatusOr<uint64_t> ns = allocator->AllocRuns(1, pages);
+    if (ns.ok()) held.insert(held.end(), pages.begin(), pages.end());
     return ns;
   }
 };

@@ -41,7 +41,7 @@ absl::Status OpenMemory::MapAndMeasure(Subject& subject, uint64_t seed, Samples*
   Shared<int64_t> added_kib;
   std::vector<double> all_added_kib;
   for (uint64_t i = 0; i < max_samples(); ++i) {
-    const absl::Status status = RunInChildren(1, [&](int /*child*/) -> absl::Status {
+    absl::Status status = RunInChildren(1, [&](int /*child*/) -> absl::Status {
       ResidentKib();  // its own memory is not to be counted
       const int64_t before_kib = ResidentKib();
       const int64_t start = NowNs();
