@@ -85,6 +85,11 @@ void EventLoop::Cancel(Request* request) {
   io_uring_sqe_set_data(sqe, nullptr);
 }
 
+bool EventLoop::HasWork() {
+  if (io_uring_sq_ready(&ring_) > 0) io_uring_submit(&ring_);
+  return io_uring_cq_ready(&ring_) > 0;
+}
+
 void EventLoop::Step() {
   io_uring_submit_and_wait(&ring_, 1);
   io_uring_cqe* cqe = nullptr;

@@ -50,6 +50,9 @@ class EventLoop {
   // Ends a pending request early, with -ECANCELED.
   void Cancel(Request* request);
 
+  // Submits what has been asked for, and says whether a completion waits to be processed.
+  bool HasWork();
+
   // Runs until Stop.
   void Run();
   void Stop() { stopping_ = true; }

@@ -2,6 +2,7 @@
 #include "daemon/session.h"
 
 #include <fcntl.h>
+#include <sched.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -237,13 +238,21 @@ void Session::OnFaults(int result) {
     return;
   }
   const Geometry& geometry = arena_->control().description().geometry;
-  for (int i = 0; i < kBatchesPerTurn; ++i) {
+  for (int batches = 0; batches < kBatchesPerTurn;) {
     const BatchResult batch =
         ServeFaults(uffd_.get(), geometry, *resolver_, [this](int tid, uint64_t address) {
           Answer(FrameType::kRefused, RefusedPayload{address, tid, 0});
         });
     if (batch.gone) return;  // its socket will say so too
-    if (batch.messages == 0) break;
+    const uint64_t now = sys::NowNs();
+    if (batch.messages > 0) {
+      spin_.Served(batch.arrived_ns, now);
+      ++batches;
+    } else if (!spin_.KeepLooking(now) || loop_.HasWork()) {
+      break;
+    } else {
+      sched_yield();  // to the client, should it share our processor
+    }
   }
   if (!closed_) WatchFaults();
 }

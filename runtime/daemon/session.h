@@ -14,6 +14,7 @@
 #include "daemon/event_loop.h"
 #include "daemon/registry.h"
 #include "fault/resolver.h"
+#include "fault/spin.h"
 #include "ipc/channel.h"
 #include "ipc/protocol.h"
 #include "os/fd.h"
@@ -78,6 +79,7 @@ class Session {
   std::shared_ptr<NamedArena> arena_;
   UniqueFd uffd_;
   std::unique_ptr<Resolver> resolver_;
+  SpinPolicy spin_;
   Request faults_;
 };
 

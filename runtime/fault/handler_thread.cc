@@ -2,6 +2,7 @@
 #include "fault/handler_thread.h"
 
 #include <poll.h>
+#include <sched.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -9,6 +10,8 @@
 
 #include "fault/in_place.h"
 #include "fault/plan.h"
+#include "fault/spin.h"
+#include "os/syscall.h"
 #include "os/uffd_abi.h"
 
 namespace uarena {
@@ -23,6 +26,7 @@ BatchResult ServeFaults(int uffd, const Geometry& geometry, Resolver& resolver,
     result.gone = errno != EAGAIN && errno != EINTR;
     return result;
   }
+  result.arrived_ns = sys::NowNs();
   result.messages = static_cast<int>(static_cast<size_t>(bytes) / sizeof(uffd_msg));
   uint64_t pages[kBatch];
   size_t used = 0;
@@ -54,10 +58,18 @@ BatchResult ServeFaults(int uffd, const Geometry& geometry, Resolver& resolver,
 HandlerThread::HandlerThread(int uffd, const Geometry& geometry, Resolver* resolver)
     : thread_("uarena-faults", [uffd, geometry, resolver](int stop_fd) {
         pollfd fds[2] = {{uffd, POLLIN, 0}, {stop_fd, POLLIN, 0}};
+        SpinPolicy spin;
         while (fds[1].revents == 0) {
           const BatchResult batch = ServeFaults(uffd, geometry, *resolver, QueueSegv);
           if (batch.gone) return;
-          if (batch.messages == 0) poll(fds, 2, -1);
+          const uint64_t now = sys::NowNs();
+          if (batch.messages > 0) {
+            spin.Served(batch.arrived_ns, now);
+          } else if (spin.KeepLooking(now)) {
+            sched_yield();  // to the thread that is to fault, should it share our processor
+          } else {
+            poll(fds, 2, -1);
+          }
         }
       }) {}
 

@@ -15,8 +15,9 @@ namespace uarena {
 
 // How a batch of messages was answered.
 struct BatchResult {
-  int messages = 0;   // 0: there was nothing to read
-  bool gone = false;  // the address space is gone
+  int messages = 0;         // 0: there was nothing to read
+  uint64_t arrived_ns = 0;  // when they were read
+  bool gone = false;        // the address space is gone
 };
 
 // Reads up to 64 messages from `uffd`, which must not block, plans ranges and resolves them.
