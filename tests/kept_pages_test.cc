@@ -19,15 +19,24 @@ using testing::Fork;
 using testing::Wait;
 
 TEST(RefillTest, DoublesUpToALimit) {
-  EXPECT_EQ(RefillPages(1, 0), 0u);
-  EXPECT_EQ(RefillPages(1, 1), 1u);
-  EXPECT_EQ(RefillPages(1, 2), 2u);
-  EXPECT_EQ(RefillPages(1, 7), 64u);
-  EXPECT_EQ(RefillPages(1, 60), 64u);
-  EXPECT_EQ(RefillPages(12, 1), 12u);  // whole allocations' worth
-  EXPECT_EQ(RefillPages(12, 5), 60u);
-  EXPECT_EQ(RefillPages(64, 3), 64u);
-  EXPECT_EQ(RefillPages(65, 3), 0u);  // such an allocation is a batch by itself
+  constexpr uint64_t kSmall = 1000;
+  EXPECT_EQ(RefillPages(0, 1, 0, kSmall), 0u);
+  EXPECT_EQ(RefillPages(0, 1, 1, kSmall), 1u);
+  EXPECT_EQ(RefillPages(0, 1, 2, kSmall), 2u);
+  EXPECT_EQ(RefillPages(0, 1, 7, kSmall), 64u);
+  EXPECT_EQ(RefillPages(0, 1, 60, kSmall), 64u);
+  EXPECT_EQ(RefillPages(0, 12, 1, kSmall), 12u);  // whole allocations' worth
+  EXPECT_EQ(RefillPages(0, 12, 5, kSmall), 60u);
+  EXPECT_EQ(RefillPages(0, 64, 3, kSmall), 64u);
+  EXPECT_EQ(RefillPages(0, 65, 3, kSmall), 0u);  // such an allocation is a batch by itself
+}
+
+TEST(RefillTest, EndsWithACacheLineOfStates) {
+  EXPECT_EQ(RefillPages(0, 1, 0, 1 << 20), 31u);
+  EXPECT_EQ(RefillPages(40, 1, 0, 1 << 20), 23u);
+  EXPECT_EQ(RefillPages(31, 1, 0, 1 << 20), 0u);
+  EXPECT_EQ(RefillPages(32, 1, 7, 1 << 20), 95u);
+  EXPECT_EQ(RefillPages(5, 65, 7, 1 << 20), 0u);
 }
 
 class KeptPagesTest : public ::testing::TestWithParam<FaultMode> {

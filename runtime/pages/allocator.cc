@@ -51,7 +51,7 @@ int Allocator::AllocateOnce(std::optional<uint64_t> at, uint64_t count, int node
   const Control& control = *context_.control;
   const Operation operation(control, slot_);
   if (operation.index() == 0) return -EUSERS;
-  const uint64_t more = kept != nullptr ? kept->WantsMore(count) : 0;
+  const uint32_t misses = kept != nullptr ? kept->CountMiss() : 0;
   Claim claim;
   const int claimed = RunTransaction(control, operation.index(), [&](Transaction& transaction) {
     FreeRanges ranges(transaction);
@@ -62,7 +62,10 @@ int Allocator::AllocateOnce(std::optional<uint64_t> at, uint64_t count, int node
     if (claim.first + count > range->end()) return -EEXIST;
     uint64_t room = 0;
     if (CheckQuota(transaction, count, &room) != 0) return -EDQUOT;
-    claim.extra = std::min({more, range->end() - claim.first - count, room - count});
+    if (kept != nullptr) {
+      claim.extra = std::min({kept->Refill(claim.first, count, misses),
+                              range->end() - claim.first - count, room - count});
+    }
     return ClaimInTransaction(transaction, *range, claim);
   });
   if (claimed != 0) return claimed;

@@ -12,6 +12,8 @@ namespace uarena {
 namespace {
 
 constexpr uint64_t kMostRefill = 64;
+constexpr uint64_t kStatesInLine = 64 / sizeof(PageState);
+constexpr uint64_t kLeastPagesToAlign = 4096;
 
 uint64_t PackHint(uint64_t first, uint64_t count) { return count << 32 | first; }
 PageRange HintRange(uint64_t hint) { return {hint & 0xffff'ffff, hint >> 32}; }
@@ -64,10 +66,13 @@ void SetKeptDelta(const Control& control, uint32_t operation, uint64_t delta) {
 
 }  // namespace
 
-uint64_t RefillPages(uint64_t count, uint32_t misses) {
-  if (count > kMostRefill || misses == 0) return 0;
-  const uint64_t allocations = uint64_t{1} << std::min(misses - 1, 16u);
-  return count * std::min(allocations, kMostRefill / count);
+uint64_t RefillPages(uint64_t first, uint64_t count, uint32_t misses, uint64_t max_pages) {
+  if (count > kMostRefill) return 0;
+  const uint64_t allocations = misses == 0 ? 0 : uint64_t{1} << std::min(misses - 1, 16u);
+  const uint64_t more = count * std::min(allocations, kMostRefill / count);
+  if (max_pages < kLeastPagesToAlign) return more;
+  const uint64_t end = first + count + more;
+  return more + (kStatesInLine - end % kStatesInLine) % kStatesInLine;
 }
 
 // Taken if nobody has it: waiting could deadlock with the thread that a signal handler interrupted.
@@ -216,14 +221,18 @@ bool KeptPages::Keep(uint64_t first, uint64_t count) {
   return true;
 }
 
-uint64_t KeptPages::WantsMore(uint64_t count) {
-  if (limit_ == 0) return 0;
+uint32_t KeptPages::CountMiss() {
   Shard& shard = shards_[HomeShard(kShards)];
   const uint32_t misses = shard.misses.load(std::memory_order_relaxed);
   shard.misses.store(std::min(misses + 1, 64u), std::memory_order_relaxed);
+  return misses;
+}
+
+uint64_t KeptPages::Refill(uint64_t first, uint64_t count, uint32_t misses) const {
   const auto kept =
       static_cast<uint64_t>(std::max<int64_t>(pages_.load(std::memory_order_relaxed), 0));
-  return std::min(RefillPages(count, misses), limit_ > kept ? limit_ - kept : 0);
+  return std::min(RefillPages(first, count, misses, context_.control->max_pages()),
+                  limit_ > kept ? limit_ - kept : 0);
 }
 
 void KeptPages::Add(uint64_t first, uint64_t count) {

@@ -23,10 +23,11 @@
 
 namespace uarena {
 
-// How many pages beyond `count` an allocation populates after `misses` allocations in a row that
-// the kept pages could not serve: enough for 0, 1, 2, 4, … more such allocations, but at most 64
-// pages. Pure.
-uint64_t RefillPages(uint64_t count, uint32_t misses);
+// How many pages beyond [first, first + count) an allocation populates after `misses` allocations
+// in a row that the kept pages could not serve: enough for 0, 1, 2, 4, … more such allocations, but
+// at most 64 pages; and, in all but small arenas, to the end of the cache line of page states, so
+// that processes which allocate at the same time write to different lines. Pure.
+uint64_t RefillPages(uint64_t first, uint64_t count, uint32_t misses, uint64_t max_pages);
 
 // What one process keeps of one arena. Thread-safe and async-signal-safe: whoever finds a shard
 // busy does without.
@@ -43,8 +44,10 @@ class KeptPages {
   // them otherwise.
   bool Keep(uint64_t first, uint64_t count);
 
-  // How many pages an allocation of `count` that Take did not serve should add.
-  uint64_t WantsMore(uint64_t count);
+  // For an allocation that Take did not serve: counts it and returns how many came before it in a
+  // row; and how many pages it should add to [first, first + count).
+  uint32_t CountMiss();
+  uint64_t Refill(uint64_t first, uint64_t count, uint32_t misses) const;
   // Notes pages that such an allocation has made KEPT. They are released if there is no room.
   void Add(uint64_t first, uint64_t count);
 

@@ -67,8 +67,9 @@ struct ArenaOptions {
   uint64_t quota_pages = 0;
 
   /// The most memory, in bytes, that this process keeps populated and mapped of the pages it has
-  /// freed, to allocate them again without a fault. They hold zeros and are free for everybody;
-  /// 0 gives every page back to the system before FreePages returns. Unused where segv_on_fault or
+  /// freed, or has populated beyond what small allocations asked for, to allocate them without a
+  /// fault. They hold zeros and are free for everybody; 0 keeps nothing, so that FreePages gives
+  /// every page back to the system before it returns. Unused where segv_on_fault or
   /// `max_populate_pages` 1 ask for the kernel's exact behaviour.
   uint64_t keep_freed_bytes = 4 << 20;
 
