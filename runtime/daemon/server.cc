@@ -34,7 +34,8 @@ constexpr int64_t kReturnsNs = 900'000'000;
 // Descriptors of one user that are being closed, before he can send no more.
 constexpr size_t kMostDiscarding = 16;
 // What is in flight at the end is waited for so long: a client can keep it there.
-constexpr int kShutdownSeconds = 2;
+constexpr int64_t kShutdownNs = 2'000'000'000;
+constexpr int64_t kShutdownPauseNs = 10'000'000;
 
 std::string Directory(const std::string& path) {
   const size_t slash = path.rfind('/');
@@ -174,25 +175,30 @@ absl::Status Server::Run() {
     return !turns_.empty();
   });
 
-  const bool clients_stay =
-      std::any_of(sessions_.begin(), sessions_.end(),
-                  [](const auto& session) { return session->arena() != nullptr; });
+  const bool clients_stay = std::any_of(
+      sessions_.begin(), sessions_.end(),
+      [](const auto& session) { return !session->closed() && session->arena() != nullptr; });
   NoteArenasOut(clients_stay);
   unlink(path_.c_str());
   for (const auto& session : sessions_) session->Close();
   loop_.Cancel(&accept_);
   loop_.Cancel(&returns_request_);
-  bool late = false;
-  Request deadline([&late](int) { late = true; });
-  __kernel_timespec patience{kShutdownSeconds, 0};
-  loop_.Timeout(&patience, &deadline);
+  // Threads that serve faults end without a word to the loop.
+  __kernel_timespec pause{0, kShutdownPauseNs};
+  int pauses = 0;
+  Request timer([&](int) {
+    ++pauses;
+    loop_.Timeout(&pause, &timer);
+  });
+  loop_.Timeout(&pause, &timer);
+  const auto late = [&pauses] { return pauses * kShutdownPauseNs > kShutdownNs; };
   loop_.Drain([this, &late] {
     Reap();
-    return late || (sessions_.empty() && discarded_.empty() && !accept_.pending());
+    return late() || (sessions_.empty() && discarded_.empty() && !accept_.pending());
   });
   fprintf(stderr, "uarenad: stopped\n");
   // What is still in flight uses what would be destroyed now.
-  if (late) _exit(0);
+  if (late()) _exit(0);
   return absl::OkStatus();
 }
 

@@ -55,6 +55,7 @@ class Session {
   // Ends the session; `finished` becomes true when nothing is in flight any more.
   void Close();
   bool finished() const;
+  bool closed() const { return closed_; }
 
   // Handles the request that has arrived.
   void TakeTurn();
