@@ -21,6 +21,7 @@
 #include <string>
 #include <system_error>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "gtest/gtest.h"
@@ -83,7 +84,7 @@ inline int CountThreads(pid_t pid, const std::string& name) {
 // A daemon of the test's own, listening in a directory of its own.
 class TestDaemon {
  public:
-  TestDaemon() {
+  explicit TestDaemon(std::vector<std::string> flags = {}) : flags_(std::move(flags)) {
     char directory[] = "/tmp/uarena-test-XXXXXX";
     directory_ = mkdtemp(directory);
     Start();
@@ -97,9 +98,10 @@ class TestDaemon {
 
   void Start() {
     const std::string flag = "--socket=" + socket();
-    char* const arguments[] = {const_cast<char*>("uarenad"), const_cast<char*>(flag.c_str()),
-                               nullptr};
-    ASSERT_EQ(posix_spawn(&pid_, UARENAD_PATH, nullptr, nullptr, arguments, environ), 0);
+    std::vector<char*> arguments = {const_cast<char*>("uarenad"), const_cast<char*>(flag.c_str())};
+    for (const std::string& more : flags_) arguments.push_back(const_cast<char*>(more.c_str()));
+    arguments.push_back(nullptr);
+    ASSERT_EQ(posix_spawn(&pid_, UARENAD_PATH, nullptr, nullptr, arguments.data(), environ), 0);
     for (int i = 0; i < 1000 && !Listens(); ++i) usleep(10'000);
   }
   // The daemon's exit status after SIGTERM.
@@ -129,6 +131,7 @@ class TestDaemon {
   pid_t pid() const { return pid_; }
 
  private:
+  const std::vector<std::string> flags_;
   std::string directory_;
   pid_t pid_ = -1;
 };
