@@ -120,6 +120,13 @@ absl::Status PageStatus(int error, const std::string& request, const Control& co
   }
 }
 
+absl::Status RefuseReadOnly(const char* call) {
+  return absl::FailedPreconditionError(
+      absl::StrCat(call,
+                   ": this handle was opened with read_only, and cannot change the arena or "
+                   "see its control memory; open it without"));
+}
+
 }  // namespace
 
 Arena::Arena(std::shared_ptr<ArenaImpl> impl) : impl_(std::move(impl)) {}
@@ -140,8 +147,14 @@ absl::StatusOr<Arena> Arena::Create(const ArenaOptions& options) {
 absl::StatusOr<Arena> Arena::Open(std::string_view name, const ArenaOptions& options) {
   absl::StatusOr<OpenedArena> opened = OpenFromDaemon(name, options);
   if (!opened.ok()) return opened.status();
-  absl::StatusOr<std::shared_ptr<ArenaImpl>> impl = ArenaImpl::Attach(
-      std::move(opened->control), std::move(opened->data), std::move(opened->socket), options);
+  absl::StatusOr<std::shared_ptr<ArenaImpl>> impl =
+      options.read_only
+          ? ArenaImpl::AttachReadOnly(name, *std::move(opened), options)
+          : ArenaImpl::Attach(
+                std::move(opened->control), std::move(opened->data),
+                {std::move(opened->socket), std::move(opened->socket_path), std::move(opened->deed),
+                 (opened->says.flags & kOpenedNameless) != 0},
+                options);
   if (!impl.ok()) return impl.status();
   return Arena(*std::move(impl));
 }
@@ -151,6 +164,7 @@ absl::Status Arena::Remove(std::string_view name, const ArenaOptions& options) {
 }
 
 absl::Status Arena::Send(int socket_fd) const {
+  if (impl_->read_only() != nullptr) return RefuseReadOnly("Send");
   UARENA_RETURN_IF_ERROR(CheckUnixSocket(socket_fd));
   const int fds[] = {impl_->data_fd(), impl_->control().fd()};
   return SendFrame(socket_fd, FrameType::kArena, std::span<const uint8_t>(), fds);
@@ -170,12 +184,13 @@ absl::StatusOr<Arena> Arena::Receive(int socket_fd, const ArenaOptions& options)
         static_cast<int>(received->frame.header.type), ", ", received->fds.size(), " descriptors"));
   }
   absl::StatusOr<std::shared_ptr<ArenaImpl>> impl = ArenaImpl::Attach(
-      std::move(received->fds[1]), std::move(received->fds[0]), UniqueFd(), options);
+      std::move(received->fds[1]), std::move(received->fds[0]), DaemonLink(), options);
   if (!impl.ok()) return impl.status();
   return Arena(*std::move(impl));
 }
 
 absl::StatusOr<void*> Arena::AllocPages(void* addr, uint64_t count, int node) {
+  if (impl_->read_only() != nullptr) return RefuseReadOnly("AllocPages");
   const Geometry& geometry = impl_->geometry();
   UARENA_RETURN_IF_ERROR(CheckCount(count, geometry));
   if (addr != nullptr) UARENA_RETURN_IF_ERROR(CheckExactRange(addr, count, geometry));
@@ -210,6 +225,7 @@ absl::StatusOr<void*> Arena::AllocPages(void* addr, uint64_t count, int node) {
 }
 
 absl::Status Arena::FreePages(void* addr, uint64_t count) {
+  if (impl_->read_only() != nullptr) return RefuseReadOnly("FreePages");
   const Geometry& geometry = impl_->geometry();
   if (count == 0) return absl::InvalidArgumentError("count is 0; at least 1 page is needed");
   if (!geometry.Contains(Address(addr))) return NotInside("addr", addr, geometry);
@@ -222,6 +238,7 @@ absl::Status Arena::FreePages(void* addr, uint64_t count) {
 }
 
 absl::Status Arena::ReservePages(void* addr, uint64_t count) {
+  if (impl_->read_only() != nullptr) return RefuseReadOnly("ReservePages");
   const Geometry& geometry = impl_->geometry();
   UARENA_RETURN_IF_ERROR(CheckExactRange(addr, count, geometry));
   const int error = impl_->allocator().Reserve(geometry.PageOf(Address(addr)), count);
@@ -230,6 +247,7 @@ absl::Status Arena::ReservePages(void* addr, uint64_t count) {
 }
 
 absl::Status Arena::Populate(const void* addr, size_t bytes) {
+  if (impl_->read_only() != nullptr) return RefuseReadOnly("Populate");
   const Geometry& geometry = impl_->geometry();
   if (bytes == 0) return absl::InvalidArgumentError("bytes is 0; at least 1 is needed");
   if (!geometry.Contains(Address(addr))) return NotInside("addr", addr, geometry);
@@ -282,6 +300,7 @@ absl::StatusOr<void*> Arena::FromOffset(uint32_t offset) const {
 }
 
 absl::Status Arena::SetRoot(std::string_view name, const void* ptr) {
+  if (impl_->read_only() != nullptr) return RefuseReadOnly("SetRoot");
   UARENA_RETURN_IF_ERROR(CheckName("root name", name));
   const Geometry& geometry = impl_->geometry();
   if (ptr == nullptr) {
@@ -305,12 +324,18 @@ absl::Status Arena::SetRoot(std::string_view name, const void* ptr) {
 absl::StatusOr<void*> Arena::Root(std::string_view name) const {
   UARENA_RETURN_IF_ERROR(CheckName("root name", name));
   uint64_t offset = 0;
-  const int error = FindRoot(impl_->control(), impl_->slot(), name, &offset);
-  if (error == -ENOENT) {
-    return absl::NotFoundError(absl::StrCat("there is no root \"", std::string(name), "\""));
+  if (impl_->read_only() != nullptr) {
+    const absl::StatusOr<uint64_t> answer = impl_->read_only()->Root(name);
+    if (!answer.ok()) return answer.status();
+    offset = *answer;
+  } else {
+    const int error = FindRoot(impl_->control(), impl_->slot(), name, &offset);
+    if (error == -ENOENT) {
+      return absl::NotFoundError(absl::StrCat("there is no root \"", std::string(name), "\""));
+    }
+    UARENA_RETURN_IF_ERROR(
+        PageStatus(error, absl::StrCat("Root(\"", std::string(name), "\")"), impl_->control()));
   }
-  UARENA_RETURN_IF_ERROR(
-      PageStatus(error, absl::StrCat("Root(\"", std::string(name), "\")"), impl_->control()));
   if (offset >= impl_->geometry().bytes()) {
     return absl::DataLossError(absl::StrCat("root \"", std::string(name), "\" has offset ", offset,
                                             ", outside the arena"));
@@ -319,10 +344,28 @@ absl::StatusOr<void*> Arena::Root(std::string_view name) const {
 }
 
 std::vector<std::string> Arena::RootNames() const {
+  if (impl_->read_only() != nullptr) {
+    return impl_->read_only()->RootNames().value_or(std::vector<std::string>());
+  }
   return uarena::RootNames(impl_->control(), impl_->slot());
 }
 
 absl::StatusOr<ArenaStats> Arena::Stats() const {
+  if (impl_->read_only() != nullptr) {
+    const absl::StatusOr<StatsPayload> answer = impl_->read_only()->Stats();
+    if (!answer.ok()) return answer.status();
+    ArenaStats stats;
+    stats.max_pages = max_pages();
+    stats.page_size = page_size();
+    stats.allocated_pages = answer->allocated_pages;
+    stats.reserved_pages = answer->reserved_pages;
+    stats.ahead_pages = answer->ahead_pages;
+    stats.kept_pages = answer->kept_pages;
+    stats.free_pages = answer->free_pages;
+    stats.populated_pages = answer->populated_pages;
+    stats.processes = answer->processes;
+    return stats;
+  }
   const Control& control = impl_->control();
   if (const int error = impl_->allocator().Settle(0, control.max_pages(), false); error != 0) {
     return PageStatus(error, "Stats()", control);
@@ -345,18 +388,20 @@ absl::StatusOr<ArenaStats> Arena::Stats() const {
 }
 
 absl::StatusOr<int> Arena::Recover() {
+  if (impl_->read_only() != nullptr) return RefuseReadOnly("Recover");
   const int result = RecoverDeadProcesses(impl_->control(), impl_->allocator().context());
   if (result < 0) return PageStatus(result, "Recover()", impl_->control());
   return result;
 }
 
 absl::Status Arena::CheckInvariants() const {
+  if (impl_->read_only() != nullptr) return RefuseReadOnly("CheckInvariants");
   return uarena::CheckInvariants(impl_->control(), impl_->slot());
 }
 
 FaultMode Arena::fault_mode() const { return impl_->mode(); }
 std::string Arena::fault_mode_reason() const { return impl_->reason(); }
-const std::string& Arena::name() const { return impl_->control().description().name; }
+const std::string& Arena::name() const { return impl_->name(); }
 
 bool HandleSigbus(int signal, siginfo_t* info, void* context) {
   return signal == SIGBUS && ResolveSigbus(info, context);

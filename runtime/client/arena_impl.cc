@@ -9,7 +9,6 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
-#include "client/daemon_client.h"
 #include "client/fork.h"
 #include "fault/in_place.h"
 #include "ipc/channel.h"
@@ -96,11 +95,11 @@ absl::StatusOr<std::shared_ptr<ArenaImpl>> ArenaImpl::Create(const ArenaOptions&
   absl::StatusOr<NewArena> made = MakeArena(*description);
   if (!made.ok()) return made.status();
   return Started(std::shared_ptr<ArenaImpl>(new ArenaImpl(
-      std::move(made->control), std::move(made->data), *std::move(region), UniqueFd(), options)));
+      std::move(made->control), std::move(made->data), *std::move(region), DaemonLink(), options)));
 }
 
 absl::StatusOr<std::shared_ptr<ArenaImpl>> ArenaImpl::Attach(UniqueFd control_fd, UniqueFd data,
-                                                             UniqueFd daemon,
+                                                             DaemonLink daemon,
                                                              const ArenaOptions& options) {
   absl::StatusOr<Control> control = Control::Attach(std::move(control_fd));
   if (!control.ok()) return control.status();
@@ -123,7 +122,25 @@ absl::StatusOr<std::shared_ptr<ArenaImpl>> ArenaImpl::Attach(UniqueFd control_fd
       *std::move(control), std::move(data), *std::move(region), std::move(daemon), options)));
 }
 
-ArenaImpl::ArenaImpl(Control control, UniqueFd data, Region region, UniqueFd daemon,
+absl::StatusOr<std::shared_ptr<ArenaImpl>> ArenaImpl::AttachReadOnly(std::string_view name,
+                                                                     OpenedArena opened,
+                                                                     const ArenaOptions& options) {
+  absl::StatusOr<std::unique_ptr<ReadOnlyArena>> arena =
+      ReadOnlyArena::Reserve(std::string(name), std::move(opened), options);
+  if (!arena.ok()) return arena.status();
+  const std::lock_guard<std::mutex> lock(AttachMutex());
+  UARENA_RETURN_IF_ERROR((*arena)->Start());
+  std::shared_ptr<ArenaImpl> impl(new ArenaImpl(*std::move(arena), options));
+  TrackForFork(impl.get());
+  return impl;
+}
+
+ArenaImpl::ArenaImpl(std::unique_ptr<ReadOnlyArena> read_only, const ArenaOptions& options)
+    : options_(options), read_only_(std::move(read_only)) {
+  opened_.reason = "kernel: attached for reading only";
+}
+
+ArenaImpl::ArenaImpl(Control control, UniqueFd data, Region region, DaemonLink daemon,
                      const ArenaOptions& options)
     : options_(options),
       control_(std::move(control)),
@@ -140,7 +157,8 @@ absl::StatusOr<std::shared_ptr<ArenaImpl>> ArenaImpl::Started(std::shared_ptr<Ar
 }
 
 absl::Status ArenaImpl::Start(FaultMode wanted) {
-  absl::StatusOr<OpenedMode> opened = OpenMode(wanted, control_.description(), daemon_.valid());
+  absl::StatusOr<OpenedMode> opened =
+      OpenMode(wanted, control_.description(), daemon_.deed.valid());
   if (!opened.ok()) return opened.status();
   absl::StatusOr<Membership> membership = Membership::Join(control_);
   if (!membership.ok()) return membership.status();
@@ -167,10 +185,9 @@ absl::Status ArenaImpl::Start(FaultMode wanted) {
       handler_ = std::make_unique<HandlerThread>(opened_.uffd.get(), geometry(), resolver_.get());
       break;
     case FaultMode::kServed:
-      status = AskToServe(daemon_.get(), opened_.uffd.get(), slot());
-      if (status.ok()) {
-        keeper_ = std::make_unique<Keeper>(daemon_.get(), opened_.uffd.get(), geometry(),
-                                           resolver_.get());
+      // Without a connection, in a forked child, the keeper starts alone.
+      if (daemon_.socket.valid()) {
+        status = AskToServe(daemon_.socket.get(), opened_.uffd.get(), slot());
       }
       break;
     case FaultMode::kAuto:
@@ -182,12 +199,30 @@ absl::Status ArenaImpl::Start(FaultMode wanted) {
     membership_.Leave(control_);
     return status;
   }
+  StartKeeper();
   if (assistant_ != nullptr && ResidentPages(data_.get(), geometry().page_size()).value_or(0) > 0) {
     existing_pages_ =
         std::make_unique<ExistingPages>(geometry(), data_.get(), opened_.uffd.get(),
                                         kMostExistingBytes >> geometry().page_shift, assistant_);
   }
   return absl::OkStatus();
+}
+
+void ArenaImpl::StartKeeper() {
+  const bool served = opened_.mode == FaultMode::kServed;
+  if (!daemon_.deed.valid() || (!served && !options_.reconnect)) return;
+  KeptArena kept;
+  kept.data_fd = data_.get();
+  kept.control_fd = control_.fd();
+  kept.deed_fd = daemon_.deed.get();
+  kept.uffd = served ? opened_.uffd.get() : -1;
+  kept.process_slot = slot();
+  kept.geometry = geometry();
+  kept.resolver = resolver_.get();
+  kept.socket_path = daemon_.socket_path;
+  kept.reconnect = options_.reconnect;
+  kept.nameless = daemon_.nameless;
+  keeper_ = std::make_unique<Keeper>(std::move(kept), std::move(daemon_.socket));
 }
 
 void ArenaImpl::StopEngine() {
@@ -202,6 +237,7 @@ void ArenaImpl::StopEngine() {
 ArenaImpl::~ArenaImpl() {
   const std::lock_guard<std::mutex> lock(AttachMutex());
   UntrackForFork(this);
+  read_only_.reset();
   StopEngine();
   // Unmapped before the uffd is closed: a touch in between is an error, never a silent zero page.
   region_ = Region();
@@ -210,33 +246,38 @@ ArenaImpl::~ArenaImpl() {
   membership_.Leave(control_);
 }
 
+void ArenaImpl::BeforeFork() {
+  if (keeper_ != nullptr) keeper_->BeforeFork();
+  if (read_only_ != nullptr) read_only_->BeforeFork();
+}
+
+void ArenaImpl::AfterForkInParent() {
+  if (keeper_ != nullptr) keeper_->AfterForkInParent();
+  if (read_only_ != nullptr) read_only_->AfterForkInParent();
+}
+
 void ArenaImpl::AfterForkInChild() {
+  if (read_only_ != nullptr) {
+    read_only_->AfterForkInChild();
+    return;
+  }
   // The parent's threads do not exist here; their objects must not be joined.
   if (handler_ != nullptr) handler_.release()->AbandonInChild();
-  if (keeper_ != nullptr) keeper_.release()->AbandonInChild();
+  if (keeper_ != nullptr) {
+    daemon_.nameless = keeper_->nameless();
+    keeper_.release()->AbandonInChild();
+  }
   static_cast<void>(existing_pages_.release());  // its assistant does not exist either
   AbandonRecoveryAfterFork();
   if (opened_.mode == FaultMode::kInPlace) UnregisterInPlace(resolver_.get());
   membership_.Abandon();
   opened_.uffd.reset();
+  // The connection is the parent's. The child's keeper makes its own, as after a restart of the
+  // daemon; until then it serves itself.
+  daemon_.socket.reset();
 
-  FaultMode wanted = opened_.mode;
-  if (daemon_.valid()) {
-    // The connection is the parent's.
-    daemon_.reset();
-    if (wanted == FaultMode::kServed) {
-      ArenaOptions options = options_;
-      options.create = false;
-      options.max_pages = 0;
-      absl::StatusOr<OpenedArena> again = OpenFromDaemon(control_.description().name, options);
-      if (again.ok()) {
-        daemon_ = std::move(again->socket);
-      } else {
-        wanted = FaultMode::kThread;
-      }
-    }
-  }
-  // The daemon may not answer, and descriptors may run out. The pages are there all the same.
+  const FaultMode wanted = opened_.mode;
+  // Descriptors may run out. The pages are there all the same.
   absl::Status status = Start(wanted);
   if (!status.ok()) status = Start(FaultMode::kThread);
   if (!status.ok()) status = Start(FaultMode::kKernel);

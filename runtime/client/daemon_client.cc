@@ -12,7 +12,8 @@ namespace uarena {
 
 absl::StatusOr<OpenedArena> OpenFromDaemon(std::string_view name, const ArenaOptions& options) {
   UARENA_RETURN_IF_ERROR(CheckName("arena name", name));
-  absl::StatusOr<UniqueFd> socket = ConnectToDaemon(options.socket_path);
+  OpenedArena opened;
+  absl::StatusOr<UniqueFd> socket = ConnectToDaemon(options.socket_path, &opened.socket_path);
   if (!socket.ok()) return socket.status();
   OpenPayload request{};
   WriteText(request.name, sizeof(request.name), name);
@@ -21,18 +22,28 @@ absl::StatusOr<OpenedArena> OpenFromDaemon(std::string_view name, const ArenaOpt
   request.quota_pages = options.quota_pages;
   request.flags = (options.create ? kOpenCreate : 0u) |
                   (options.page_size == PageSize::k2MiB ? kOpenHuge : 0u) |
-                  (options.segv_on_fault ? kOpenSegvOnFault : 0u);
+                  (options.segv_on_fault ? kOpenSegvOnFault : 0u) |
+                  (options.read_only ? kOpenReadOnly : 0u);
   request.max_populate_pages = options.max_populate_pages;
   request.numa_node = options.numa_node;
+  request.mode = options.mode;
   absl::StatusOr<ReceivedFrame> answer =
       Call(socket->get(), FrameType::kOpen, request, {}, FrameType::kOpened);
   if (!answer.ok()) return answer.status();
-  if (answer->fds.size() != 2) {
+  UARENA_RETURN_IF_ERROR(ReadPayload(answer->frame, &opened.says));
+  const size_t expected = options.read_only ? 1 : 3;
+  if (answer->fds.size() != expected) {
     return absl::InternalError(absl::StrCat("the daemon sent ", answer->fds.size(),
-                                            " descriptors where an arena has 2; is RLIMIT_NOFILE "
-                                            "reached?"));
+                                            " descriptors where ", expected,
+                                            " are needed; is RLIMIT_NOFILE reached?"));
   }
-  return OpenedArena{*std::move(socket), std::move(answer->fds[0]), std::move(answer->fds[1])};
+  opened.socket = *std::move(socket);
+  opened.data = std::move(answer->fds[0]);
+  if (!options.read_only) {
+    opened.control = std::move(answer->fds[1]);
+    opened.deed = std::move(answer->fds[2]);
+  }
+  return opened;
 }
 
 absl::Status AskToServe(int socket, int uffd, uint32_t process_slot) {

@@ -18,9 +18,12 @@
 namespace uarena {
 
 struct OpenedArena {
-  UniqueFd socket;  // stays open as long as the arena is attached: its end tells the daemon
+  UniqueFd socket;          // stays open as long as the arena is attached: its end tells the daemon
+  std::string socket_path;  // where the daemon was found, and where its successor will be
+  OpenedPayload says{};
   UniqueFd data;
-  UniqueFd control;
+  UniqueFd control;  // not of a read-only attach
+  UniqueFd deed;     // what a later daemon knows the arena by; not of a read-only attach
 };
 absl::StatusOr<OpenedArena> OpenFromDaemon(std::string_view name, const ArenaOptions& options);
 

@@ -17,8 +17,14 @@ std::vector<ArenaImpl*>& Arenas() {
   return *arenas;
 }
 
-void BeforeFork() { AttachMutex().lock(); }
-void AfterForkInParent() { AttachMutex().unlock(); }
+void BeforeFork() {
+  AttachMutex().lock();
+  for (ArenaImpl* arena : Arenas()) arena->BeforeFork();
+}
+void AfterForkInParent() {
+  for (ArenaImpl* arena : Arenas()) arena->AfterForkInParent();
+  AttachMutex().unlock();
+}
 void AfterForkInChild() {
   Assistant::AbandonInChild();
   for (ArenaImpl* arena : Arenas()) arena->AfterForkInChild();

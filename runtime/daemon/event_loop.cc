@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "daemon/event_loop.h"
 
-#include <poll.h>
 #include <sys/socket.h>
 
 #include "os/status.h"
@@ -54,21 +53,22 @@ void EventLoop::Receive(int socket, msghdr* message, Request* request) {
   Arm(sqe, request);
 }
 
-void EventLoop::Send(int socket, const msghdr* message, Request* request) {
-  io_uring_sqe* sqe = Next();
-  io_uring_prep_sendmsg(sqe, socket, message, MSG_NOSIGNAL);
-  Arm(sqe, request);
-}
-
 void EventLoop::Read(int fd, void* buffer, unsigned bytes, Request* request) {
   io_uring_sqe* sqe = Next();
   io_uring_prep_read(sqe, fd, buffer, bytes, 0);
   Arm(sqe, request);
 }
 
-void EventLoop::PollIn(int fd, Request* request) {
+void EventLoop::Poll(int fd, short events, Request* request) {
   io_uring_sqe* sqe = Next();
-  io_uring_prep_poll_add(sqe, fd, POLLIN);
+  io_uring_prep_poll_add(sqe, fd, static_cast<unsigned>(events));
+  Arm(sqe, request);
+}
+
+void EventLoop::Close(int fd, Request* request) {
+  io_uring_sqe* sqe = Next();
+  io_uring_prep_close(sqe, fd);
+  io_uring_sqe_set_flags(sqe, IOSQE_ASYNC);
   Arm(sqe, request);
 }
 
@@ -85,13 +85,8 @@ void EventLoop::Cancel(Request* request) {
   io_uring_sqe_set_data(sqe, nullptr);
 }
 
-bool EventLoop::HasWork() {
-  if (io_uring_sq_ready(&ring_) > 0) io_uring_submit(&ring_);
-  return io_uring_cq_ready(&ring_) > 0;
-}
-
-void EventLoop::Step() {
-  io_uring_submit_and_wait(&ring_, 1);
+void EventLoop::Step(bool wait) {
+  io_uring_submit_and_wait(&ring_, wait ? 1 : 0);
   io_uring_cqe* cqe = nullptr;
   while (io_uring_peek_cqe(&ring_, &cqe) == 0) {
     auto* request = static_cast<Request*>(io_uring_cqe_get_data(cqe));
@@ -103,12 +98,12 @@ void EventLoop::Step() {
   }
 }
 
-void EventLoop::Run() {
-  while (!stopping_) Step();
+void EventLoop::Run(const std::function<bool()>& work) {
+  while (!stopping_) Step(!work());
 }
 
 void EventLoop::Drain(const std::function<bool()>& done) {
-  while (!done()) Step();
+  while (!done()) Step(true);
 }
 
 }  // namespace uarena

@@ -43,26 +43,25 @@ class EventLoop {
   // Each submits one request; its completion calls the request's function once.
   void Accept(int socket, Request* request);
   void Receive(int socket, msghdr* message, Request* request);
-  void Send(int socket, const msghdr* message, Request* request);
   void Read(int fd, void* buffer, unsigned bytes, Request* request);
-  void PollIn(int fd, Request* request);
+  void Poll(int fd, short events, Request* request);
+  // Closes the descriptor on a thread of the kernel's.
+  void Close(int fd, Request* request);
   void Timeout(__kernel_timespec* duration, Request* request);
   // Ends a pending request early, with -ECANCELED.
   void Cancel(Request* request);
 
-  // Submits what has been asked for, and says whether a completion waits to be processed.
-  bool HasWork();
-
-  // Runs until Stop.
-  void Run();
+  // Runs until Stop. Between completions it calls `work`, which does one thing and says whether
+  // there is more to do.
+  void Run(const std::function<bool()>& work);
   void Stop() { stopping_ = true; }
-  // Processes completions until `done()`; for shutting down.
+  // Processes completions until `done()`; for shutting down. Some completion must be due.
   void Drain(const std::function<bool()>& done);
 
  private:
   io_uring_sqe* Next();
   void Arm(io_uring_sqe* sqe, Request* request);
-  void Step();
+  void Step(bool wait);
 
   io_uring ring_{};
   bool ready_ = false;

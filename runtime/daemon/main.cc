@@ -2,7 +2,9 @@
 //
 // uarenad: names arenas, hands out their memory, serves faults, and outlives its clients.
 #include <signal.h>
+#include <sys/resource.h>
 
+#include <cstddef>
 #include <cstdio>
 #include <string>
 
@@ -16,8 +18,21 @@
 ABSL_FLAG(std::string, socket, "",
           "Where to listen. Default: $UARENA_SOCKET, else under $XDG_RUNTIME_DIR, /run/uarena/ or "
           "/tmp/uarena-$UID/");
+ABSL_FLAG(size_t, max_arenas_per_user, uarena::Limits().arenas,
+          "How many arenas a user other than root may have");
+ABSL_FLAG(size_t, max_connections_per_user, uarena::Limits().connections,
+          "How many connections a user other than root may have; each opened arena is one in each "
+          "process");
 
 namespace {
+
+// Each arena takes four descriptors, each client up to four.
+void RaiseDescriptorLimit() {
+  rlimit limit{};
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  limit.rlim_cur = limit.rlim_max;
+  setrlimit(RLIMIT_NOFILE, &limit);
+}
 
 int Fail(const absl::Status& status) {
   fprintf(stderr, "uarenad: %s\n", status.ToString().c_str());
@@ -40,12 +55,13 @@ int main(int argc, char** argv) {
     return 2;
   }
   signal(SIGPIPE, SIG_IGN);
-  uarena::Server server;
+  RaiseDescriptorLimit();
+  uarena::Server server(
+      {absl::GetFlag(FLAGS_max_arenas_per_user), absl::GetFlag(FLAGS_max_connections_per_user)});
   if (absl::Status status = server.Listen(absl::GetFlag(FLAGS_socket)); !status.ok()) {
     return Fail(status);
   }
   fprintf(stderr, "uarenad: listening at %s\n", server.path().c_str());
   if (absl::Status status = server.Run(); !status.ok()) return Fail(status);
-  fprintf(stderr, "uarenad: stopped\n");
   return 0;
 }

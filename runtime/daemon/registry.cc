@@ -3,18 +3,14 @@
 
 #include <unistd.h>
 
-#include <cerrno>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "client/arena_impl.h"
-#include "memory/backing.h"
 #include "memory/region.h"
 #include "os/status.h"
 #include "os/system.h"
-#include "pages/counters.h"
-#include "pages/recovery.h"
 
 namespace uarena {
 namespace {
@@ -25,9 +21,11 @@ absl::Status NoSuchArena(std::string_view name) {
   return absl::NotFoundError(absl::StrCat("there is no arena \"", std::string(name), "\""));
 }
 
-absl::Status NotYours(std::string_view name) {
+absl::Status NotPermitted(const NamedArena& arena, const char* what) {
+  const Ownership& ownership = arena.ownership();
   return absl::PermissionDeniedError(
-      absl::StrCat("arena \"", std::string(name), "\" belongs to another user"));
+      absl::StrFormat("arena \"%s\" belongs to user %d, group %d, with mode %03o: you may not %s",
+                      arena.name(), ownership.uid, ownership.gid, ownership.mode, what));
 }
 
 // An existing arena must be what the caller expects of it, as far as the caller says.
@@ -57,58 +55,35 @@ absl::Status CheckExpectations(const NamedArena& arena, const ArenaOptions& opti
 
 }  // namespace
 
-NamedArena::NamedArena(std::string name, uid_t owner, Control control, UniqueFd data,
-                       Membership membership)
-    : name_(std::move(name)),
-      owner_(owner),
-      control_(std::move(control)),
-      data_(std::move(data)),
-      membership_(std::move(membership)) {}
-
-NamedArena::~NamedArena() { membership_.Leave(control_); }
-
-ArenaEntry NamedArena::Describe() const {
-  const Geometry& geometry = control_.description().geometry;
-  ArenaEntry entry{};
-  WriteText(entry.name, sizeof(entry.name), name_);
-  entry.base = geometry.base;
-  entry.max_pages = geometry.max_pages;
-  entry.page_size = geometry.page_size();
-  entry.allocated_pages = CountPages(control_).allocated;
-  entry.populated_pages = ResidentPages(data_.get(), geometry.page_size()).value_or(0);
-  // Not counting the daemon.
-  const uint32_t processes = CountProcesses(control_);
-  entry.processes = processes > 0 ? processes - 1 : 0;
-  entry.owner_uid = owner_;
-  return entry;
-}
-
-void NamedArena::Recover() const {
-  const PageContext context{&control_, Mapper(control_.description().geometry, data_.get(), -1),
-                            data_.get()};
-  RecoverDeadProcesses(control_, context);
-}
-
 absl::StatusOr<std::shared_ptr<NamedArena>> Registry::Open(std::string_view name,
                                                            const ArenaOptions& options,
                                                            const Peer& peer) {
   UARENA_RETURN_IF_ERROR(CheckName("arena name", name));
   const std::string key(name);
   if (const auto found = arenas_.find(key); found != arenas_.end()) {
-    if (!found->second->MayOpen(peer)) return NotYours(name);
-    UARENA_RETURN_IF_ERROR(CheckExpectations(*found->second, options));
+    const NamedArena& arena = *found->second;
+    if (options.read_only && !arena.ownership().MayRead(peer)) {
+      return NotPermitted(arena, "read it");
+    }
+    if (!options.read_only && !arena.ownership().MayWrite(peer)) {
+      return NotPermitted(arena, arena.ownership().MayRead(peer)
+                                     ? "write to it; open it with read_only"
+                                     : "open it");
+    }
+    UARENA_RETURN_IF_ERROR(CheckExpectations(arena, options));
     return found->second;
   }
   if (!options.create) return NoSuchArena(name);
+  if (options.read_only && options.max_pages == 0) return NoSuchArena(name);
   absl::StatusOr<std::shared_ptr<NamedArena>> arena = Create(key, options, peer);
-  if (arena.ok()) arenas_[key] = *arena;
+  if (arena.ok()) Add(*arena);
   return arena;
 }
 
 absl::StatusOr<uint64_t> Registry::ChooseBase(const ArenaOptions& options, uint64_t bytes) const {
   auto in_the_way = [&](uint64_t base) -> const NamedArena* {
     for (const auto& [name, arena] : arenas_) {
-      const Geometry& other = arena->control().description().geometry;
+      const Geometry& other = arena->geometry();
       if (base - kGuardBytes < other.base + other.bytes() + kGuardBytes &&
           other.base - kGuardBytes < base + bytes + kGuardBytes) {
         return arena.get();
@@ -132,9 +107,32 @@ absl::StatusOr<uint64_t> Registry::ChooseBase(const ArenaOptions& options, uint6
       absl::StrCat("no address range of ", bytes, " bytes is free of other arenas"));
 }
 
+absl::Status Registry::CheckLimit(uid_t owner) const {
+  if (owner == 0) return absl::OkStatus();
+  size_t arenas = 0;
+  for (const std::shared_ptr<NamedArena>& arena : Alive()) {
+    if (arena->ownership().uid == owner) ++arenas;
+  }
+  if (arenas < limits_.arenas) return absl::OkStatus();
+  return absl::ResourceExhaustedError(
+      absl::StrCat("user ", owner, " has ", arenas,
+                   " arenas, which is as many as uarenad allows (--max_arenas_per_user): remove "
+                   "some (uarenactl rm)"));
+}
+
 absl::StatusOr<std::shared_ptr<NamedArena>> Registry::Create(const std::string& name,
                                                              const ArenaOptions& options,
                                                              const Peer& peer) {
+  if ((options.mode & ~0666u) != 0) {
+    return absl::InvalidArgumentError(absl::StrFormat(
+        "mode 0%o has other bits than 0666: r and w of user, group and others", options.mode));
+  }
+  if (geteuid() != 0 && peer.uid != geteuid()) {
+    return absl::PermissionDeniedError(absl::StrCat("this uarenad is user ", geteuid(),
+                                                    "'s and makes no arenas for user ", peer.uid,
+                                                    "; ask one that root runs"));
+  }
+  UARENA_RETURN_IF_ERROR(CheckLimit(peer.uid));
   absl::StatusOr<ArenaDescription> description = DescribeArena(options);
   if (!description.ok()) return description.status();
   description->name = name;
@@ -142,34 +140,65 @@ absl::StatusOr<std::shared_ptr<NamedArena>> Registry::Create(const std::string& 
   absl::StatusOr<uint64_t> base = ChooseBase(options, geometry.bytes());
   if (!base.ok()) return base.status();
   geometry.base = *base;
-  absl::StatusOr<NewArena> made = MakeArena(*description);
-  if (!made.ok()) return made.status();
-  // The owner reopens the control memfd in each of its processes, so it must be the owner's.
-  for (const int fd : {made->data.get(), made->control.fd()}) {
-    if (peer.uid != geteuid() && fchown(fd, peer.uid, peer.gid) != 0) {
-      return ErrnoStatus(errno, absl::StrCat("giving arena \"", name, "\" to user ", peer.uid),
-                         "a daemon that is not root serves its own user only");
-    }
+  return NamedArena::Make(*description, {peer.uid, peer.groups.at(0), options.mode});
+}
+
+absl::StatusOr<std::shared_ptr<NamedArena>> Registry::HandBack(const std::vector<UniqueFd>& fds,
+                                                               const Peer& peer) {
+  if (fds.size() != 3) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("handing back takes the data memfd, the control memfd and the deed, not ",
+                     fds.size(), " descriptors"));
   }
-  absl::StatusOr<Membership> membership = Membership::Join(made->control);
-  if (!membership.ok()) return membership.status();
-  made->control.process(membership->slot()).mode.store(static_cast<uint32_t>(FaultMode::kServed));
-  return std::make_shared<NamedArena>(name, peer.uid, std::move(made->control),
-                                      std::move(made->data), *std::move(membership));
+  const absl::StatusOr<Deed> deed = ReadDeed(fds[2].get(), geteuid());
+  if (!deed.ok()) return deed.status();
+  const std::string& name = deed->description.name;
+  if (!deed->ownership.MayWrite(peer)) {
+    return absl::PermissionDeniedError(
+        absl::StrCat("user ", peer.uid, " may not write to arena \"", name, "\""));
+  }
+  if (const auto known = by_id_.find(deed->id); known != by_id_.end()) {
+    if (std::shared_ptr<NamedArena> arena = known->second.lock(); arena != nullptr) return arena;
+  }
+  if (arenas_.count(name) != 0) {
+    return absl::AlreadyExistsError(
+        absl::StrCat("arena \"", name,
+                     "\" is another one now; who has the old one keeps it, "
+                     "without a name"));
+  }
+  UARENA_RETURN_IF_ERROR(CheckLimit(deed->ownership.uid));
+  UniqueFd deed_fd(sys::ReopenReadOnly(fds[2].get()));
+  if (!deed_fd.valid()) return ErrnoStatus(deed_fd.get(), "reopening a deed");
+  absl::StatusOr<std::shared_ptr<NamedArena>> arena =
+      NamedArena::TakeBack(*deed, fds[0].get(), fds[1].get(), std::move(deed_fd));
+  if (!arena.ok()) return arena.status();
+  Add(*arena);
+  return arena;
+}
+
+void Registry::Add(const std::shared_ptr<NamedArena>& arena) {
+  std::erase_if(by_id_, [](const auto& entry) { return entry.second.expired(); });
+  arenas_[arena->name()] = arena;
+  by_id_[arena->id()] = arena;
+  if (on_add) on_add();
 }
 
 absl::Status Registry::Remove(std::string_view name, const Peer& peer) {
   const auto found = arenas_.find(std::string(name));
   if (found == arenas_.end()) return NoSuchArena(name);
-  if (!found->second->MayOpen(peer)) return NotYours(name);
+  const std::shared_ptr<NamedArena> arena = found->second;
+  if (!arena->ownership().MayRemove(peer)) return NotPermitted(*arena, "remove it");
   arenas_.erase(found);
+  arena->Forget();
+  if (on_forget) on_forget(*arena);
   return absl::OkStatus();
 }
 
 ListedPayload Registry::List(const std::string& after, const Peer& peer) const {
   ListedPayload page{};
   for (auto it = arenas_.upper_bound(after); it != arenas_.end(); ++it) {
-    if (!it->second->MayOpen(peer)) continue;
+    const Ownership& ownership = it->second->ownership();
+    if (!ownership.MayRead(peer) && !ownership.MayWrite(peer)) continue;
     if (page.count == kListEntries) {
       page.more = 1;
       break;
@@ -179,8 +208,15 @@ ListedPayload Registry::List(const std::string& after, const Peer& peer) const {
   return page;
 }
 
-void Registry::RecoverAll() const {
-  for (const auto& [name, arena] : arenas_) arena->Recover();
+std::vector<std::shared_ptr<NamedArena>> Registry::Alive() const {
+  std::vector<std::shared_ptr<NamedArena>> alive;
+  alive.reserve(by_id_.size());
+  for (const auto& [id, arena] : by_id_) {
+    if (std::shared_ptr<NamedArena> held = arena.lock(); held != nullptr) {
+      alive.push_back(std::move(held));
+    }
+  }
+  return alive;
 }
 
 }  // namespace uarena

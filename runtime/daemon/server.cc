@@ -11,9 +11,13 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstdio>
 #include <cstring>
+#include <new>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "ipc/channel.h"
 #include "ipc/socket_path.h"
 #include "os/status.h"
 
@@ -21,6 +25,17 @@ namespace uarena {
 namespace {
 
 constexpr int kBacklog = 128;
+// How long a second daemon looks whether the first is just ending.
+constexpr int kLockTries = 50;
+constexpr useconds_t kLockPauseUs = 10'000;
+// Clients that lost a daemon look for the next one every half second; and then they have to get
+// here.
+constexpr int64_t kReturnsNs = 900'000'000;
+// Descriptors of one user that are being closed, before he can send no more.
+constexpr size_t kMostDiscarding = 16;
+// What is in flight at the end is waited for so long: a client can keep it there.
+constexpr int64_t kShutdownNs = 2'000'000'000;
+constexpr int64_t kShutdownPauseNs = 10'000'000;
 
 std::string Directory(const std::string& path) {
   const size_t slash = path.rfind('/');
@@ -52,10 +67,22 @@ absl::Status PrepareDirectory(const std::string& directory) {
 
 }  // namespace
 
-Server::Server()
-    : accept_([this](int result) { OnAccept(result); }),
+Server::Server(const Limits& limits)
+    : limits_(limits),
+      returns_{0, kReturnsNs},
+      registry_(limits),
+      accept_([this](int result) { OnAccept(result); }),
       signal_request_([this](int result) { OnSignal(result); }),
-      tick_request_([this](int result) { OnTick(result); }) {}
+      tick_request_([this](int result) { OnTick(result); }),
+      returns_request_([this](int result) { OnReturnsOver(result); }) {
+  registry_.on_add = [this] {
+    NoteArenasOut(true);
+    RetryAll();
+  };
+  registry_.on_forget = [this](const NamedArena& arena) {
+    for (const auto& session : sessions_) session->Forget(arena);
+  };
+}
 
 Server::~Server() {
   if (listener_.valid()) unlink(path_.c_str());
@@ -88,9 +115,14 @@ absl::Status Server::ListenAt(const std::string& path) {
   const std::string lock_path = path + ".lock";
   UniqueFd lock(open(lock_path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
   if (!lock.valid()) return ErrnoStatus(errno, absl::StrCat("opening ", lock_path));
-  if (flock(lock.get(), LOCK_EX | LOCK_NB) != 0) {
-    return absl::AlreadyExistsError(absl::StrCat("a uarenad is running at ", path, " already"));
+  for (int tries = 0; flock(lock.get(), LOCK_EX | LOCK_NB) != 0; ++tries) {
+    if (tries == kLockTries) {
+      return absl::AlreadyExistsError(absl::StrCat("a uarenad is running at ", path, " already"));
+    }
+    usleep(kLockPauseUs);
   }
+  char out = 0;
+  predecessor_had_arenas_ = pread(lock.get(), &out, 1, 0) == 1;
   UniqueFd listener(socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0));
   if (!listener.valid()) return ErrnoStatus(errno, "creating a socket");
   struct stat status {};
@@ -109,9 +141,17 @@ absl::Status Server::ListenAt(const std::string& path) {
     return ErrnoStatus(errno, absl::StrCat("listening at ", path));
   }
   path_ = path;
+  arenas_out_ = predecessor_had_arenas_;
   lock_ = std::move(lock);
   listener_ = std::move(listener);
   return absl::OkStatus();
+}
+
+void Server::NoteArenasOut(bool out) {
+  if (out == arenas_out_) return;
+  arenas_out_ = out;
+  [[maybe_unused]] const bool noted =
+      out ? pwrite(lock_.get(), "a", 1, 0) == 1 : ftruncate(lock_.get(), 0) == 0;
 }
 
 absl::Status Server::Run() {
@@ -119,60 +159,145 @@ absl::Status Server::Run() {
   sigemptyset(&set);
   sigaddset(&set, SIGTERM);
   sigaddset(&set, SIGINT);
+  sigaddset(&set, SIGCHLD);
   sigprocmask(SIG_BLOCK, &set, nullptr);
   signals_.reset(signalfd(-1, &set, SFD_CLOEXEC));
   if (!signals_.valid()) return ErrnoStatus(errno, "signalfd");
+  recoverer_.CloseInChildren({lock_.get(), listener_.get()});
 
+  registry_.ExpectReturns(predecessor_had_arenas_);
   loop_.Accept(listener_.get(), &accept_);
   loop_.Read(signals_.get(), &signal_, sizeof(signal_), &signal_request_);
   loop_.Timeout(&tick_, &tick_request_);
-  loop_.Run();
+  if (predecessor_had_arenas_) loop_.Timeout(&returns_, &returns_request_);
+  loop_.Run([this] {
+    if (Session* next = turns_.Next(); next != nullptr) next->TakeTurn();
+    return !turns_.empty();
+  });
 
+  const bool clients_stay = std::any_of(
+      sessions_.begin(), sessions_.end(),
+      [](const auto& session) { return !session->closed() && session->arena() != nullptr; });
+  NoteArenasOut(clients_stay);
+  unlink(path_.c_str());
   for (const auto& session : sessions_) session->Close();
   loop_.Cancel(&accept_);
-  loop_.Cancel(&tick_request_);
-  loop_.Drain([this] {
-    Reap();
-    return sessions_.empty() && !accept_.pending() && !tick_request_.pending();
+  loop_.Cancel(&returns_request_);
+  // Threads that serve faults end without a word to the loop.
+  __kernel_timespec pause{0, kShutdownPauseNs};
+  int pauses = 0;
+  Request timer([&](int) {
+    ++pauses;
+    loop_.Timeout(&pause, &timer);
   });
+  loop_.Timeout(&pause, &timer);
+  const auto late = [&pauses] { return pauses * kShutdownPauseNs > kShutdownNs; };
+  loop_.Drain([this, &late] {
+    Reap();
+    return late() || (sessions_.empty() && discarded_.empty() && !accept_.pending());
+  });
+  fprintf(stderr, "uarenad: stopped\n");
+  // What is still in flight uses what would be destroyed now.
+  if (late()) _exit(0);
   return absl::OkStatus();
 }
 
 void Server::OnAccept(int result) {
   if (result == -ECANCELED) return;
-  if (result >= 0) {
-    UniqueFd socket(result);
-    ucred credentials{};
-    socklen_t bytes = sizeof(credentials);
-    if (getsockopt(socket.get(), SOL_SOCKET, SO_PEERCRED, &credentials, &bytes) == 0) {
-      sessions_.push_back(
-          std::make_unique<Session>(loop_, registry_, std::move(socket),
-                                    Peer{credentials.uid, credentials.gid, credentials.pid}));
-      sessions_.back()->Start();
-    }
-  }
+  if (result >= 0) AcceptClient(UniqueFd(result));
   Reap();
-  // Out of descriptors: the tick tries again, rather than this at once and for ever.
-  if (result != -EMFILE && result != -ENFILE) loop_.Accept(listener_.get(), &accept_);
+  // Out of descriptors or memory: the tick tries again, rather than this at once and for ever.
+  if (result >= 0 || result == -ECONNABORTED || result == -EINTR) {
+    loop_.Accept(listener_.get(), &accept_);
+  }
+}
+
+void Server::AcceptClient(UniqueFd socket) {
+  absl::StatusOr<Peer> peer = ReadPeer(socket.get());
+  if (!peer.ok()) return;
+  const uid_t user = peer->uid;
+  size_t& connections = connections_[user];
+  if (user != 0 && connections >= limits_.connections) {
+    const absl::Status refusal = absl::ResourceExhaustedError(absl::StrCat(
+        "user ", user, " has ", connections,
+        " connections, which is as many as uarenad allows (--max_connections_per_user)"));
+    SendFrame(socket.get(), FrameType::kError, MakeError(refusal), {}, false).IgnoreError();
+    return;
+  }
+  try {
+    SessionHost& host = *this;
+    sessions_.push_back(
+        std::make_unique<Session>(loop_, registry_, host, std::move(socket), *std::move(peer)));
+  } catch (const std::bad_alloc&) {
+    return;
+  }
+  ++connections;
+  sessions_.back()->Start();
+}
+
+void Server::WantTurn(Session* session) { turns_.Add(session->user(), session); }
+
+void Server::OnClosed(Session* session) {
+  turns_.Remove(session->user(), session);
+  // A client's death may close its socket a moment before it gives up its slot: then the tick sees
+  // it.
+  if (session->arena() != nullptr) recoverer_.Look(session->arena());
+}
+
+void Server::Discard(uid_t user, UniqueFd fd) {
+  if (!fd.valid()) return;
+  const auto discarded = discarded_.insert(discarded_.end(), {nullptr, user});
+  discarded->request = std::make_unique<Request>([](int) {});
+  ++discarding_[user];
+  loop_.Close(fd.release(), discarded->request.get());
+}
+
+bool Server::MaySendFds(uid_t user) const {
+  const auto found = discarding_.find(user);
+  return found == discarding_.end() || found->second < kMostDiscarding;
 }
 
 void Server::OnSignal(int result) {
-  if (result > 0) loop_.Stop();
+  if (result <= 0 || signal_.ssi_signo != SIGCHLD) return loop_.Stop();
+  recoverer_.Reap();
+  loop_.Read(signals_.get(), &signal_, sizeof(signal_), &signal_request_);
 }
 
 void Server::OnTick(int result) {
   if (result == -ECANCELED) return;
-  // A client's death may close its socket a moment before it gives up its slot.
-  registry_.RecoverAll();
+  const std::vector<std::shared_ptr<NamedArena>> arenas = registry_.Alive();
+  recoverer_.LookAround(arenas);
+  for (const auto& session : sessions_) session->Tick();
   Reap();
   if (!accept_.pending()) loop_.Accept(listener_.get(), &accept_);
   loop_.Timeout(&tick_, &tick_request_);
 }
 
+void Server::OnReturnsOver(int result) {
+  if (result == -ECANCELED) return;
+  registry_.ExpectReturns(false);
+  RetryAll();
+}
+
+void Server::RetryAll() {
+  for (const auto& session : sessions_) session->Retry();
+}
+
 void Server::Reap() {
-  sessions_.erase(std::remove_if(sessions_.begin(), sessions_.end(),
-                                 [](const auto& session) { return session->finished(); }),
-                  sessions_.end());
+  std::erase_if(sessions_, [this](const auto& session) {
+    if (!session->finished()) return false;
+    if (const auto found = connections_.find(session->user()); --found->second == 0) {
+      connections_.erase(found);
+    }
+    return true;
+  });
+  std::erase_if(discarded_, [this](const Discarded& discarded) {
+    if (discarded.request->pending()) return false;
+    if (const auto found = discarding_.find(discarded.user); --found->second == 0) {
+      discarding_.erase(found);
+    }
+    return true;
+  });
 }
 
 }  // namespace uarena

@@ -1,30 +1,52 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// One connected client: its messages, and its faults if it wants them served.
+// One connected client: its socket, one request after another, and its faults if it wants them
+// served.
 #ifndef UARENA_DAEMON_SESSION_H_
 #define UARENA_DAEMON_SESSION_H_
 
 #include <sys/socket.h>
 
-#include <deque>
-#include <functional>
+#include <chrono>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "daemon/event_loop.h"
+#include "daemon/fault_lane.h"
 #include "daemon/registry.h"
-#include "fault/resolver.h"
-#include "fault/spin.h"
+#include "daemon/requests.h"
 #include "ipc/channel.h"
 #include "ipc/protocol.h"
 #include "os/fd.h"
 
 namespace uarena {
 
+class Session;
+
+// What a session wants of the server around it.
+class SessionHost {
+ public:
+  // A request has arrived: call TakeTurn when it is this session's turn.
+  virtual void WantTurn(Session* session) = 0;
+  // Its client is gone.
+  virtual void OnClosed(Session* session) = 0;
+  // Closes a descriptor that a client sent and nobody wants. That may take for ever, if the client
+  // controls the file system that it is of.
+  virtual void Discard(uid_t user, UniqueFd fd) = 0;
+  // Whether this user may send more descriptors.
+  virtual bool MaySendFds(uid_t user) const = 0;
+
+ protected:
+  ~SessionHost() = default;
+};
+
+// A client has one request under way: the next one is read when the answer to the last has been
+// taken. So what a client can make us keep is one frame in and one out, and one that does not read
+// its answers keeps only itself waiting, and not for long.
 class Session {
  public:
-  Session(EventLoop& loop, Registry& registry, UniqueFd socket, const Peer& peer);
-  ~Session();
+  Session(EventLoop& loop, Registry& registry, SessionHost& host, UniqueFd socket, Peer peer);
   Session(const Session&) = delete;
   Session& operator=(const Session&) = delete;
 
@@ -33,54 +55,47 @@ class Session {
   // Ends the session; `finished` becomes true when nothing is in flight any more.
   void Close();
   bool finished() const;
+  bool closed() const { return closed_; }
+
+  // Handles the request that has arrived.
+  void TakeTurn();
+  // Something may have come up that a request was waiting for.
+  void Retry();
+  // Once a second: hangs up on a client that does not read.
+  void Tick();
+  // Tells the client that its arena has lost its name.
+  void Forget(const NamedArena& arena);
+
+  uid_t user() const { return requests_.peer().uid; }
+  const std::shared_ptr<NamedArena>& arena() const { return requests_.arena(); }
 
  private:
-  struct Outgoing {
-    std::vector<uint8_t> bytes;
-    std::vector<int> fds;  // the arena's, which outlives the sending
-    std::shared_ptr<NamedArena> keep;
-  };
-
   void Listen();
   void OnMessage(int result);
-  absl::Status Handle(const Frame& frame, std::vector<UniqueFd> fds);
-  absl::Status HandleOpen(const Frame& frame);
-  absl::Status HandleServe(const Frame& frame, std::vector<UniqueFd> fds);
-  absl::Status HandleList(const Frame& frame);
-  absl::Status HandleRemove(const Frame& frame);
-
-  template <typename T>
-  void Answer(FrameType type, const T& payload);
-  void Queue(FrameType type, const void* payload, size_t bytes, bool with_arena);
-  void SendNext();
-  void OnSent(int result);
-
-  void WatchFaults();
-  void OnFaults(int result);
+  void OnWritable(int result);
+  void Respond(std::optional<Answer> answer);
+  // Sends it or keeps it; nothing else may be kept.
+  void Send(Answer answer);
 
   EventLoop& loop_;
-  Registry& registry_;
+  SessionHost& host_;
   UniqueFd socket_;
-  const Peer peer_;
+  Requests requests_;
   bool closed_ = false;
 
   Frame incoming_{};
-  alignas(cmsghdr) char incoming_control_[256];
+  size_t incoming_bytes_ = 0;
+  std::vector<UniqueFd> incoming_fds_;
+  alignas(cmsghdr) char incoming_control_[kFdsControlBytes];
   iovec incoming_part_{};
   msghdr incoming_message_{};
   Request receive_;
 
-  std::deque<Outgoing> outgoing_;
-  alignas(cmsghdr) char outgoing_control_[kFdsControlBytes];
-  iovec outgoing_part_{};
-  msghdr outgoing_message_{};
-  Request send_;
+  std::optional<Answer> unsent_;
+  std::chrono::steady_clock::time_point unsent_since_{};
+  Request writable_;
 
-  std::shared_ptr<NamedArena> arena_;
-  UniqueFd uffd_;
-  std::unique_ptr<Resolver> resolver_;
-  SpinPolicy spin_;
-  Request faults_;
+  std::unique_ptr<FaultLane> lane_;
 };
 
 }  // namespace uarena

@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
@@ -43,7 +44,9 @@ absl::Status SendFrame(int socket, FrameType type, std::span<const uint8_t> payl
   } while (sent < 0 && errno == EINTR);
   if (sent < 0) {
     if (errno == EPIPE || errno == ECONNRESET || errno == ENOTCONN) return HungUp();
-    if (errno == EAGAIN) return absl::UnavailableError("the other side does not read its messages");
+    if (errno == EAGAIN) {
+      return absl::DeadlineExceededError("the other side does not read its messages");
+    }
     return ErrnoStatus(
         errno, "sending on the socket",
         errno == ENOTSOCK || errno == EBADF ? "it must be a connected Unix socket" : "");
@@ -51,6 +54,8 @@ absl::Status SendFrame(int socket, FrameType type, std::span<const uint8_t> payl
   if (static_cast<size_t>(sent) != sizeof(header) + payload.size()) return HungUp();
   return absl::OkStatus();
 }
+
+bool IsFull(const absl::Status& status) { return absl::IsDeadlineExceeded(status); }
 
 void PutFds(std::span<const int> fds, char (&control)[kFdsControlBytes], msghdr* message) {
   if (fds.empty()) return;
@@ -97,9 +102,11 @@ absl::StatusOr<ReceivedFrame> ReceiveFrame(int socket) {
     message.msg_control = control;
     message.msg_controllen = sizeof(control);
     ssize_t got;
+    bool reset = false;
     do {
       got = recvmsg(socket, &message, MSG_CMSG_CLOEXEC);
-    } while (got < 0 && errno == EINTR);
+      // Told once when the peer closed without reading all; what it had sent comes after.
+    } while (got < 0 && (errno == EINTR || (errno == ECONNRESET && !std::exchange(reset, true))));
     if (got == 0 || (got < 0 && errno == ECONNRESET)) return HungUp();
     if (got < 0 && errno == EAGAIN) {
       return absl::DeadlineExceededError(
@@ -127,8 +134,21 @@ absl::StatusOr<ReceivedFrame> ReceiveFrame(int socket) {
 
 absl::StatusOr<ReceivedFrame> Call(int socket, FrameType type, std::span<const uint8_t> payload,
                                    std::span<const int> fds, FrameType expected) {
-  UARENA_RETURN_IF_ERROR(SendFrame(socket, type, payload, fds));
-  absl::StatusOr<ReceivedFrame> answer = ReceiveFrame(socket);
+  const absl::Status sent = SendFrame(socket, type, payload, fds);
+  // A daemon that hangs up at once has said why before.
+  if (!sent.ok() && !absl::IsUnavailable(sent)) return sent;
+  while (true) {
+    absl::StatusOr<ReceivedFrame> answer = ReceiveFrame(socket);
+    // What is said unasked is no answer.
+    if (answer.ok() && (answer->frame.header.type == FrameType::kForgotten ||
+                        answer->frame.header.type == FrameType::kRefused)) {
+      continue;
+    }
+    return ReadAnswer(std::move(answer), expected);
+  }
+}
+
+absl::StatusOr<ReceivedFrame> ReadAnswer(absl::StatusOr<ReceivedFrame> answer, FrameType expected) {
   if (!answer.ok()) return answer.status();
   if (answer->frame.header.type == FrameType::kError) {
     ErrorPayload error;
@@ -143,38 +163,70 @@ absl::StatusOr<ReceivedFrame> Call(int socket, FrameType type, std::span<const u
   return answer;
 }
 
-absl::StatusOr<UniqueFd> ConnectToDaemon(const std::string& option_path) {
+namespace {
+
+// Connects; -errno if nobody answers there.
+absl::StatusOr<int> Connect(int socket, const std::string& path) {
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  if (path.size() >= sizeof(address.sun_path)) {
+    return absl::InvalidArgumentError(absl::StrCat("socket path \"", path, "\" is longer than ",
+                                                   sizeof(address.sun_path) - 1, " bytes"));
+  }
+  memcpy(address.sun_path, path.c_str(), path.size() + 1);
+  return connect(socket, reinterpret_cast<sockaddr*>(&address), sizeof(address)) == 0 ? 0 : -errno;
+}
+
+// Whoever listens gets our userfaultfd and gives us memory: only root or ourselves.
+bool Trusted(int socket, uid_t* uid) {
+  ucred peer{};
+  socklen_t bytes = sizeof(peer);
+  if (getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &peer, &bytes) != 0) return false;
+  *uid = peer.uid;
+  return peer.uid == 0 || peer.uid == geteuid();
+}
+
+}  // namespace
+
+absl::StatusOr<UniqueFd> ConnectToDaemon(const std::string& option_path, std::string* path) {
   const std::vector<std::string> candidates = SocketCandidates(option_path);
   std::vector<std::string> tried;
-  for (const std::string& path : candidates) {
-    sockaddr_un address{};
-    address.sun_family = AF_UNIX;
-    if (path.size() >= sizeof(address.sun_path)) {
-      return absl::InvalidArgumentError(absl::StrCat("socket path \"", path, "\" is longer than ",
-                                                     sizeof(address.sun_path) - 1, " bytes"));
-    }
-    memcpy(address.sun_path, path.c_str(), path.size() + 1);
+  for (const std::string& candidate : candidates) {
     UniqueFd socket(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0));
     if (!socket.valid()) return ErrnoStatus(errno, "creating a socket");
     // A daemon that is stopped must not stop its clients.
     const timeval patience{kPatienceSeconds, 0};
     setsockopt(socket.get(), SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
     setsockopt(socket.get(), SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
-    if (connect(socket.get(), reinterpret_cast<sockaddr*>(&address), sizeof(address)) == 0) {
-      // Whoever listens gets our userfaultfd and gives us memory: only root or ourselves.
-      ucred peer{};
-      socklen_t bytes = sizeof(peer);
-      getsockopt(socket.get(), SOL_SOCKET, SO_PEERCRED, &peer, &bytes);
-      if (peer.uid == 0 || peer.uid == geteuid()) return socket;
-      tried.push_back(absl::StrCat(path, " (belongs to user ", peer.uid, ")"));
+    const absl::StatusOr<int> result = Connect(socket.get(), candidate);
+    if (!result.ok()) return result.status();
+    if (*result != 0) {
+      tried.push_back(absl::StrCat(candidate, " (", strerror(-*result), ")"));
       continue;
     }
-    tried.push_back(absl::StrCat(path, " (", strerror(errno), ")"));
+    uid_t uid = 0;
+    if (Trusted(socket.get(), &uid)) {
+      if (path != nullptr) *path = candidate;
+      return socket;
+    }
+    tried.push_back(absl::StrCat(candidate, " (belongs to user ", uid, ")"));
   }
   return absl::UnavailableError(
       absl::StrCat("no uarenad answers at ", absl::StrJoin(tried, ", "),
                    "; start one with `uarenad &`, or name its socket by UARENA_SOCKET or "
                    "ArenaOptions::socket_path"));
+}
+
+absl::StatusOr<UniqueFd> TryConnect(const std::string& path) {
+  UniqueFd socket(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  if (!socket.valid()) return ErrnoStatus(errno, "creating a socket");
+  const absl::StatusOr<int> result = Connect(socket.get(), path);
+  if (!result.ok()) return result.status();
+  uid_t uid = 0;
+  if (*result != 0 || !Trusted(socket.get(), &uid)) {
+    return absl::UnavailableError(absl::StrCat("no uarenad of ours answers at ", path));
+  }
+  return socket;
 }
 
 }  // namespace uarena

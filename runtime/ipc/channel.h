@@ -27,9 +27,11 @@ struct ReceivedFrame {
 
 // Sends one frame as one packet. On a stream socket, which Arena::Send may be given, the header
 // says where it ends. Blocks while the socket's buffer is full, unless `wait` is false: then
-// Unavailable.
+// it answers what IsFull knows. Unavailable: the peer has hung up.
 absl::Status SendFrame(int socket, FrameType type, std::span<const uint8_t> payload,
                        std::span<const int> fds, bool wait = true);
+
+bool IsFull(const absl::Status& status);
 
 template <typename T>
 absl::Status SendFrame(int socket, FrameType type, const T& payload, std::span<const int> fds = {},
@@ -55,6 +57,8 @@ std::vector<UniqueFd> TakeFds(const msghdr& message);
 // another type than `expected` Internal.
 absl::StatusOr<ReceivedFrame> Call(int socket, FrameType type, std::span<const uint8_t> payload,
                                    std::span<const int> fds, FrameType expected);
+// The second half of it: what an answer that has been received means.
+absl::StatusOr<ReceivedFrame> ReadAnswer(absl::StatusOr<ReceivedFrame> answer, FrameType expected);
 template <typename T>
 absl::StatusOr<ReceivedFrame> Call(int socket, FrameType type, const T& payload,
                                    std::span<const int> fds, FrameType expected) {
@@ -62,8 +66,14 @@ absl::StatusOr<ReceivedFrame> Call(int socket, FrameType type, const T& payload,
               fds, expected);
 }
 
-// Connects to a listening daemon. Errors: Unavailable, saying how to start one.
-absl::StatusOr<UniqueFd> ConnectToDaemon(const std::string& option_path);
+// Connects to a listening daemon; `path`, if not null, becomes the place where it was found.
+// Errors: Unavailable, saying how to start one.
+absl::StatusOr<UniqueFd> ConnectToDaemon(const std::string& option_path,
+                                         std::string* path = nullptr);
+
+// Connects to the daemon at `path`, without waiting. The socket does not block. Errors: Unavailable
+// (nobody listens there, or not our user or root), ResourceExhausted.
+absl::StatusOr<UniqueFd> TryConnect(const std::string& path);
 
 }  // namespace uarena
 

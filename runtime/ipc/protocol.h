@@ -9,6 +9,7 @@
 #ifndef UARENA_IPC_PROTOCOL_H_
 #define UARENA_IPC_PROTOCOL_H_
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <string>
@@ -20,22 +21,29 @@
 namespace uarena {
 
 inline constexpr uint32_t kFrameMagic = 0x6e726175;  // "uarn"
-inline constexpr uint16_t kProtocolVersion = 1;
+inline constexpr uint16_t kProtocolVersion = 2;
 inline constexpr size_t kMaxFrame = 4096;
-inline constexpr size_t kMaxFrameFds = 2;
+inline constexpr size_t kMaxFrameFds = 3;
 inline constexpr size_t kArenaNameBytes = 64;
 
 enum class FrameType : uint16_t {
   kError = 1,
   kDone,
-  kOpen,  // → kOpened with the data and the control memfd, or kError
+  kOpen,  // → kOpened with the data and the control memfd and the deed; read-only: the data alone
   kOpened,
   kServe,  // with the client's uffd → kDone: from now on the daemon resolves its faults
   kList,   // → kListed
   kListed,
-  kRemove,   // → kDone
-  kRefused,  // daemon → client, unasked: a thread's touch is refused; it is to get SIGSEGV
-  kArena,    // between clients: an arena's two memfds (Arena::Send)
+  kRemove,     // → kDone
+  kRefused,    // daemon → client, unasked: a thread's touch is refused; it is to get SIGSEGV
+  kArena,      // between clients: an arena's two memfds (Arena::Send)
+  kHandBack,   // with data, control and deed, to a daemon that may not know them → kOpened
+  kForgotten,  // daemon → client, unasked: the arena's name was removed; it is not to be handed
+               // back
+  kGetRoots,   // of a read-only attach → kRoots
+  kRoots,
+  kGetStats,  // of a read-only attach → kStats
+  kStats,
 };
 
 struct FrameHeader {
@@ -56,6 +64,7 @@ enum OpenFlags : uint32_t {
   kOpenCreate = 1,
   kOpenHuge = 2,
   kOpenSegvOnFault = 4,
+  kOpenReadOnly = 8,
 };
 
 struct OpenPayload {
@@ -66,7 +75,24 @@ struct OpenPayload {
   uint32_t flags;
   uint32_t max_populate_pages;
   int32_t numa_node;
-  uint32_t reserved;
+  uint32_t mode;  // of a new arena, as chmod(2) has it
+};
+
+// Drawn at random for every new arena: a name may be given again, an id is not.
+using ArenaId = std::array<uint8_t, 16>;
+
+enum OpenedFlags : uint32_t {
+  kOpenedHuge = 1,
+  kOpenedSegvOnFault = 2,
+  kOpenedNameless = 4,  // its name has been removed
+};
+
+struct OpenedPayload {
+  ArenaId id;
+  uint64_t base;
+  uint64_t max_pages;
+  uint32_t page_shift;
+  uint32_t flags;
 };
 
 struct ServePayload {
@@ -87,6 +113,8 @@ struct ArenaEntry {
   uint64_t populated_pages;
   uint32_t processes;
   uint32_t owner_uid;
+  uint32_t owner_gid;
+  uint32_t mode;
 };
 
 // Answers kList, whose NamePayload is the name to go on after; fewer entries than fit: the last
@@ -105,6 +133,37 @@ struct RefusedPayload {
 };
 
 static_assert(sizeof(FrameHeader) + sizeof(ListedPayload) <= kMaxFrame);
+
+// The root `name`, or all of them if it is empty: from table entry `from` on.
+struct GetRootsPayload {
+  char name[kArenaNameBytes];
+  uint32_t from;
+  uint32_t reserved;
+};
+
+struct RootEntry {
+  char name[kArenaNameBytes];
+  uint64_t offset;
+};
+
+inline constexpr size_t kRootEntries = 32;
+struct RootsPayload {
+  uint32_t count;
+  uint32_t next;  // the table entry to go on from; 0: there is none
+  RootEntry entries[kRootEntries];
+};
+
+static_assert(sizeof(FrameHeader) + sizeof(RootsPayload) <= kMaxFrame);
+
+struct StatsPayload {
+  uint64_t allocated_pages;
+  uint64_t reserved_pages;
+  uint64_t ahead_pages;
+  uint64_t kept_pages;
+  uint64_t free_pages;
+  uint64_t populated_pages;
+  uint64_t processes;
+};
 
 // A received frame, its bytes still as the peer sent them.
 struct Frame {

@@ -7,6 +7,7 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -242,10 +243,42 @@ int ByteLocked(int fd, uint64_t offset) {
   return lock.l_type == F_UNLCK ? 0 : 1;
 }
 
+namespace {
+
+struct FdPath {
+  explicit FdPath(int fd) { snprintf(text, sizeof(text), "/proc/self/fd/%d", fd); }
+  char text[32];
+};
+
+}  // namespace
+
 int Reopen(int fd) {
-  char path[32];
-  snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-  return Quietly([&] { return open(path, O_RDWR | O_CLOEXEC); });
+  const FdPath path(fd);
+  return Quietly([&] { return open(path.text, O_RDWR | O_CLOEXEC); });
+}
+
+int ReopenReadOnly(int fd) {
+  const FdPath path(fd);
+  return Quietly([&] { return open(path.text, O_RDONLY | O_CLOEXEC); });
+}
+
+int Identify(int fd, FileIdentity* identity) {
+  struct stat status {};
+  const int result = Quietly([&] { return fstat(fd, &status); });
+  if (result < 0) return result;
+  identity->device = status.st_dev;
+  identity->inode = status.st_ino;
+  identity->bytes = static_cast<uint64_t>(status.st_size);
+  identity->owner_uid = status.st_uid;
+  return 0;
+}
+
+int DescribeFd(int fd, char* text, size_t bytes) {
+  const FdPath path(fd);
+  const int64_t length = Quietly([&] { return readlink(path.text, text, bytes - 1); });
+  if (length < 0) return static_cast<int>(length);
+  text[length] = '\0';
+  return 0;
 }
 
 int QueueSignal(int tid, int signal, siginfo_t* info) {

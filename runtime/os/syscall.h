@@ -62,6 +62,18 @@ int UnlockByte(int fd, uint64_t offset);
 int ByteLocked(int fd, uint64_t offset);
 // A new open file description of the same file.
 int Reopen(int fd);
+int ReopenReadOnly(int fd);
+
+// What a descriptor is open on. Blocks if that is a file of a blocking file system.
+struct FileIdentity {
+  uint64_t device = 0;
+  uint64_t inode = 0;
+  uint64_t bytes = 0;
+  uint32_t owner_uid = 0;
+};
+int Identify(int fd, FileIdentity* identity);
+// What it is called: "anon_inode:[userfaultfd]". Never blocks.
+int DescribeFd(int fd, char* text, size_t bytes);
 
 // Queues `signal` to thread `tid` of this process with the given siginfo.
 int QueueSignal(int tid, int signal, siginfo_t* info);

@@ -53,8 +53,9 @@ int List() {
   const absl::StatusOr<std::vector<ArenaEntry>> arenas = ListArenas(absl::GetFlag(FLAGS_socket));
   if (!arenas.ok()) return Fail(arenas.status());
   json value = json::array();
-  std::string text = absl::StrFormat("%-24s %-14s %12s %9s %10s %10s %9s %6s\n", "NAME", "BASE",
-                                     "PAGES", "PAGE", "ALLOCATED", "POPULATED", "PROCESSES", "UID");
+  std::string text =
+      absl::StrFormat("%-24s %-14s %12s %9s %10s %10s %9s %6s %6s %4s\n", "NAME", "BASE", "PAGES",
+                      "PAGE", "ALLOCATED", "POPULATED", "PROCESSES", "UID", "GID", "MODE");
   for (const ArenaEntry& entry : *arenas) {
     const std::string name = ReadText(entry.name, sizeof(entry.name));
     value.push_back({{"name", name},
@@ -64,10 +65,13 @@ int List() {
                      {"allocated_pages", entry.allocated_pages},
                      {"populated_pages", entry.populated_pages},
                      {"processes", entry.processes},
-                     {"owner_uid", entry.owner_uid}});
-    absl::StrAppendFormat(&text, "%-24s %-14x %12d %9d %10d %10d %9d %6d\n", name, entry.base,
-                          entry.max_pages, entry.page_size, entry.allocated_pages,
-                          entry.populated_pages, entry.processes, entry.owner_uid);
+                     {"owner_uid", entry.owner_uid},
+                     {"owner_gid", entry.owner_gid},
+                     {"mode", absl::StrFormat("%03o", entry.mode)}});
+    absl::StrAppendFormat(&text, "%-24s %-14x %12d %9d %10d %10d %9d %6d %6d  %03o\n", name,
+                          entry.base, entry.max_pages, entry.page_size, entry.allocated_pages,
+                          entry.populated_pages, entry.processes, entry.owner_uid, entry.owner_gid,
+                          entry.mode);
   }
   Print(value, text);
   return 0;

@@ -33,8 +33,8 @@ enum class PageSize : uint8_t {
 };
 
 /// What the creator of an arena decides is kept with it; opening an existing one takes from its
-/// options only `fault_mode`, `keep_freed_bytes` and `socket_path`, and checks `max_pages`,
-/// `page_size`, `user_vm_start` and `segv_on_fault` unless `max_pages` is 0.
+/// options only `fault_mode`, `keep_freed_bytes`, `read_only`, `reconnect` and `socket_path`, and
+/// checks `max_pages`, `page_size`, `user_vm_start` and `segv_on_fault` unless `max_pages` is 0.
 struct ArenaOptions {
   /// Size of the arena in pages. At least 1; at most 2^32 - 2 pages, and no more than the address
   /// space holds (1 TiB is fine: an arena costs memory only where it is used). When an existing
@@ -75,6 +75,17 @@ struct ArenaOptions {
 
   /// Arena::Open only. Create the arena if no arena of that name exists.
   bool create = true;
+  /// Arena::Open only. Attach for reading: the memory is mapped so that nothing can make it
+  /// writable, and AllocPages, FreePages, SetRoot and their like answer FailedPrecondition. Needs
+  /// only the arena's read permission. Reading a page that nobody has allocated finds zeros, or
+  /// under `segv_on_fault` raises SIGSEGV. `fault_mode` is not used.
+  bool read_only = false;
+  /// Arena::Open only. Who may open a new arena, as chmod(2) has it: r to attach it read-only, w to
+  /// attach it fully; x has no meaning and is refused. Root may always.
+  uint32_t mode = 0600;
+  /// Arena::Open only. When the daemon goes away, look for its successor and hand the arena back to
+  /// it, so that it keeps its name. A thread of the library does that.
+  bool reconnect = true;
   /// Arena::Open only. Where the daemon listens; empty: $UARENA_SOCKET, else the default place.
   std::string socket_path;
 };
