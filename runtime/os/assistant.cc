@@ -21,6 +21,7 @@ constexpr uint64_t kSpinNs = 30'000;
 // Under the mutex. One reference is kept by each holder, none here.
 std::mutex g_mutex;
 std::weak_ptr<Assistant> g_assistant;
+bool g_forked = false;
 
 void Pause() {
 #if defined(__x86_64__)
@@ -28,9 +29,13 @@ void Pause() {
 #endif
 }
 
-bool OnlyOneProcessor() {
+bool CanHaveOne() {
+#if defined(__SANITIZE_THREAD__)
+  // It takes a thread that a forked child starts for one that the parent had.
+  if (g_forked) return false;
+#endif
   cpu_set_t set;
-  return sched_getaffinity(0, sizeof(set), &set) == 0 && CPU_COUNT(&set) < 2;
+  return sched_getaffinity(0, sizeof(set), &set) != 0 || CPU_COUNT(&set) >= 2;
 }
 
 }  // namespace
@@ -38,7 +43,7 @@ bool OnlyOneProcessor() {
 std::shared_ptr<Assistant> Assistant::Get() {
   const std::lock_guard<std::mutex> lock(g_mutex);
   std::shared_ptr<Assistant> assistant = g_assistant.lock();
-  if (assistant != nullptr || OnlyOneProcessor()) return assistant;
+  if (assistant != nullptr || !CanHaveOne()) return assistant;
   try {
     assistant.reset(new Assistant());
   } catch (const std::system_error&) {
@@ -49,6 +54,7 @@ std::shared_ptr<Assistant> Assistant::Get() {
 }
 
 void Assistant::AbandonInChild() {
+  g_forked = true;
   // Its last holder must not destroy it: it would join a thread that does not exist.
   if (std::shared_ptr<Assistant> old = g_assistant.lock(); old != nullptr) {
     old->thread_.release()->AbandonInChild();

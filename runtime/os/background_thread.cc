@@ -17,6 +17,7 @@ BackgroundThread::BackgroundThread(const char* name, std::function<void(int stop
   sigset_t all;
   sigset_t before;
   sigfillset(&all);
+  sigdelset(&all, SIGBUS);  // what touching an arena raises is for the thread that touches
   pthread_sigmask(SIG_BLOCK, &all, &before);
   std::latch running(1);
   thread_ = std::thread([name, body = std::move(body), stop_fd = stop_.get(), &running] {

@@ -9,8 +9,8 @@
 
 namespace uarena {
 
-// A thread of the library: it takes none of the program's signals, and runs by the time the
-// constructor returns, since a fork in the middle of a thread's start would copy locks that the
+// A thread of the library: it takes none of the program's signals but SIGBUS, and runs by the time
+// the constructor returns, since a fork in the middle of a thread's start would copy locks that the
 // start holds.
 class BackgroundThread {
  public:

@@ -129,6 +129,9 @@ void TagClaim(const Control& control, uint32_t operation, IntentKind kind, uint6
   UARENA_FAILPOINT("claim.untagged");
   const uint16_t tag = PackState(PageKind::kClaimed, operation);
   for (uint64_t page = first; page < first + count; ++page) {
+    // Whoever kept the page last wrote its zeros before its state, and perhaps nothing that the
+    // transaction has read.
+    control.state(page).load(std::memory_order_acquire);
     control.state(page).store(tag, std::memory_order_relaxed);
   }
   StoreIntentKind(control, operation, kind, 1);
