@@ -238,6 +238,7 @@ void Server::AcceptClient(UniqueFd socket) {
 void Server::WantTurn(Session* session) { turns_.Add(session->user(), session); }
 
 void Server::OnClosed(Session* session) {
+  reaping_ = true;
   turns_.Remove(session->user(), session);
   // A client's death may close its socket a moment before it gives up its slot: then the tick sees
   // it.
@@ -249,6 +250,7 @@ void Server::Discard(uid_t user, UniqueFd fd) {
   const auto discarded = discarded_.insert(discarded_.end(), {nullptr, user});
   discarded->request = std::make_unique<Request>([](int) {});
   ++discarding_[user];
+  reaping_ = true;
   loop_.Close(fd.release(), discarded->request.get());
 }
 
@@ -284,8 +286,13 @@ void Server::RetryAll() {
 }
 
 void Server::Reap() {
+  if (!reaping_) return;
+  reaping_ = !discarded_.empty();
   std::erase_if(sessions_, [this](const auto& session) {
-    if (!session->finished()) return false;
+    if (!session->finished()) {
+      reaping_ |= session->closed();
+      return false;
+    }
     if (const auto found = connections_.find(session->user()); --found->second == 0) {
       connections_.erase(found);
     }
