@@ -17,9 +17,11 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "daemon/disposer.h"
 #include "ipc/channel.h"
 #include "ipc/socket_path.h"
 #include "os/status.h"
+#include "os/syscall.h"
 
 namespace uarena {
 namespace {
@@ -247,6 +249,11 @@ void Server::OnClosed(Session* session) {
 
 void Server::Discard(uid_t user, UniqueFd fd) {
   if (!fd.valid()) return;
+  if (sys::GetSeals(fd.get()) >= 0) {
+    // A memfd: closing it waits for nobody, but may have much memory to give back.
+    DisposeLater([fd = fd.release()] { close(fd); });
+    return;
+  }
   const auto discarded = discarded_.insert(discarded_.end(), {nullptr, user});
   discarded->request = std::make_unique<Request>([](int) {});
   ++discarding_[user];
