@@ -17,9 +17,11 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "daemon/disposer.h"
 #include "ipc/channel.h"
 #include "ipc/socket_path.h"
 #include "os/status.h"
+#include "os/syscall.h"
 
 namespace uarena {
 namespace {
@@ -238,6 +240,7 @@ void Server::AcceptClient(UniqueFd socket) {
 void Server::WantTurn(Session* session) { turns_.Add(session->user(), session); }
 
 void Server::OnClosed(Session* session) {
+  reaping_ = true;
   turns_.Remove(session->user(), session);
   // A client's death may close its socket a moment before it gives up its slot: then the tick sees
   // it.
@@ -246,9 +249,15 @@ void Server::OnClosed(Session* session) {
 
 void Server::Discard(uid_t user, UniqueFd fd) {
   if (!fd.valid()) return;
+  if (sys::GetSeals(fd.get()) >= 0) {
+    // A memfd: closing it waits for nobody, but may have much memory to give back.
+    DisposeLater([fd = fd.release()] { close(fd); });
+    return;
+  }
   const auto discarded = discarded_.insert(discarded_.end(), {nullptr, user});
   discarded->request = std::make_unique<Request>([](int) {});
   ++discarding_[user];
+  reaping_ = true;
   loop_.Close(fd.release(), discarded->request.get());
 }
 
@@ -284,8 +293,13 @@ void Server::RetryAll() {
 }
 
 void Server::Reap() {
+  if (!reaping_) return;
+  reaping_ = !discarded_.empty();
   std::erase_if(sessions_, [this](const auto& session) {
-    if (!session->finished()) return false;
+    if (!session->finished()) {
+      reaping_ |= session->closed();
+      return false;
+    }
     if (const auto found = connections_.find(session->user()); --found->second == 0) {
       connections_.erase(found);
     }

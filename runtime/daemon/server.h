@@ -74,6 +74,7 @@ class Server final : private SessionHost {
   std::vector<std::unique_ptr<Session>> sessions_;
   std::map<uid_t, size_t> connections_;
   Turns<Session> turns_;
+  bool reaping_ = false;  // there are closed sessions or discarded descriptors
   std::list<Discarded> discarded_;
   std::map<uid_t, size_t> discarding_;
   Request accept_;

@@ -14,6 +14,8 @@
 namespace uarena {
 namespace {
 
+constexpr int kMostRecordTries = 10'000;
+
 template <size_t N>
 void Bump(std::atomic<uint64_t> (&histogram)[N], uint64_t value) {
   const size_t bucket = value == 0 ? 0 : static_cast<size_t>(std::bit_width(value)) - 1;
@@ -43,6 +45,7 @@ Resolution Resolver::ResolveSome(uint64_t page, uint64_t touched, uint64_t* mapp
   const uint64_t start = sys::NowNs();
   UARENA_FAILPOINT("fault.start");
   const WindowChoice window = streams_.Choose(page, max_populate_pages_);
+  int record_tries = 0;
   for (bool made_room = false;;) {
     const int result = allocator_.Touch(page, touched, std::max(window.pages, touched), mapped);
     switch (result) {
@@ -51,7 +54,9 @@ Resolution Resolver::ResolveSome(uint64_t page, uint64_t touched, uint64_t* mapp
         Count(*mapped, sys::NowNs() - start);
         return Resolution::kMapped;
       case -EUSERS:
-        // Every operation record is taken, by running calls or by dead processes.
+        // Every operation record is taken, by running calls or by dead processes; or, if that does
+        // not pass, by whoever has damaged the control memory.
+        if (++record_tries > kMostRecordTries) return Resolution::kRefused;
         RecoverDeadProcesses(*allocator_.context().control, allocator_.context());
         sched_yield();
         continue;
