@@ -17,9 +17,10 @@ namespace {
 // page came and went; both pass. The bound is for a peer that makes them never pass.
 constexpr int kTransientTries = 10'000;
 
-// Pages are handed to the assistant in chunks of so many: some 80 µs of work for fresh ones.
-constexpr uint64_t kChunkPages = 64;
-constexpr uint64_t kLeastSharedPages = 2 * kChunkPages;
+// Pages are handed to the assistant in chunks of so many: some 40 µs of work for fresh ones. Fewer
+// than the least are done before it has woken up.
+constexpr uint64_t kChunkPages = 32;
+constexpr uint64_t kLeastSharedPages = 128;
 
 // A range in chunks, and the first failure in it.
 template <typename MapChunk>

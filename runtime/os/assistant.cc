@@ -16,7 +16,7 @@ namespace {
 
 // How long it looks for the next job before it sleeps: longer than a thread that works through
 // fresh pages takes from one fault to the next, shorter than it takes to wake up.
-constexpr uint64_t kSpinNs = 30'000;
+constexpr uint64_t kSpinNs = 60'000;
 
 // Under the mutex. One reference is kept by each holder, none here.
 std::mutex g_mutex;
