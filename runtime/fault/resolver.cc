@@ -26,6 +26,7 @@ void Bump(std::atomic<uint64_t> (&histogram)[N], uint64_t value) {
 
 Resolver::Resolver(const Allocator& allocator, uint32_t stats_slot)
     : allocator_(allocator),
+      stats_slot_(stats_slot),
       stats_(allocator.context().control->process(stats_slot)),
       max_populate_pages_(
           std::bit_floor(allocator.context().control->description().max_populate_pages)) {}
@@ -34,7 +35,13 @@ Resolution Resolver::Resolve(uint64_t page, uint64_t touched) {
   uint64_t done = 0;
   while (done < touched) {
     uint64_t mapped = 0;
-    const Resolution resolution = ResolveSome(page + done, touched - done, &mapped);
+    Resolution resolution = ResolveSome(page + done, touched - done, &mapped);
+    if (resolution == Resolution::kRefused &&
+        !allocator_.context().control->description().segv_on_fault &&
+        allocator_.MapForOwnCall(page + done, stats_slot_)) {
+      resolution = Resolution::kMapped;
+      mapped = 1;
+    }
     if (resolution != Resolution::kMapped) return resolution;
     done += std::max<uint64_t>(mapped, 1);
   }

@@ -22,7 +22,8 @@ enum class Resolution {
 // Thread-safe and async-signal-safe.
 class Resolver {
  public:
-  // Counts into the process record `stats_slot` of the arena, where others can read it.
+  // `stats_slot` is the process whose faults these are: they are counted in its record of the
+  // arena, where others can read it.
   Resolver(const Allocator& allocator, uint32_t stats_slot);
 
   // Resolves a touch of [page, page + touched). Waiters for mapped pages are woken.
@@ -35,6 +36,7 @@ class Resolver {
   void Count(uint64_t mapped, uint64_t nanoseconds);
 
   Allocator allocator_;
+  const uint32_t stats_slot_;
   ProcessRecord& stats_;
   const uint32_t max_populate_pages_;
   Streams streams_;

@@ -328,6 +328,14 @@ int Allocator::TouchCounted(uint64_t page, uint64_t touched, uint64_t window, ui
   }
 }
 
+bool Allocator::MapForOwnCall(uint64_t page, uint32_t slot) {
+  const Control& control = *context_.control;
+  const uint16_t state = control.state(page).load(std::memory_order_acquire);
+  const bool held = StateKind(state) == PageKind::kClaimed || IsDraining(StateKind(state));
+  if (!held || control.operation(StateOperation(state)).owner.load() != slot + 1) return false;
+  return context_.mapper.Map(page, 1, nullptr, kNoNode).done == 1;
+}
+
 int Allocator::Populate(uint64_t first, uint64_t count) {
   const Control& control = *context_.control;
   const uint64_t end = first + count;

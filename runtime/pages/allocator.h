@@ -42,6 +42,11 @@ class Allocator {
   // `touched`.
   int Touch(uint64_t page, uint64_t touched, uint64_t window, uint64_t* mapped);
 
+  // Maps the page if a call of process `slot` is just working on it: keeping it, or taking it
+  // again, reads and writes the page itself. In an arena whose control memory somebody has damaged
+  // a touch may be refused, but not to the library.
+  bool MapForOwnCall(uint64_t page, uint32_t slot);
+
   // Makes the whole range allocated, resident and mapped.
   int Populate(uint64_t first, uint64_t count);
 

@@ -70,6 +70,8 @@ const Transaction::LocalWrite* Transaction::Find(uint64_t index) const {
 
 uint32_t Transaction::Read(uint64_t index) const {
   if (const LocalWrite* write = Find(index); write != nullptr) return write->new_value;
+  // An index computed from damaged words.
+  if (index >= control_.layout().word_count) return 0;
   return WordValue(control_.word(index).load(std::memory_order_acquire));
 }
 
@@ -78,8 +80,8 @@ void Transaction::Write(uint64_t index, uint32_t value) {
     const_cast<LocalWrite*>(write)->new_value = value;
     return;
   }
-  if (used_ == kMaxWrites) {
-    // No consistent state needs so many.
+  if (used_ == kMaxWrites || index >= control_.layout().word_count) {
+    // No consistent state needs so many, or one that does not exist.
     inconsistent_ = true;
     return;
   }
