@@ -235,12 +235,12 @@ TEST_F(RestartTest, ARemovedNameStaysRemoved) {
   const Arena arena = Open("gone", FaultMode::kServed);
   const Arena other = Open("stays");
   *Page(arena, 1) = 1;
-  ASSERT_TRUE(Arena::Remove("gone", Options()).ok());
-  *Page(arena, 2) = 2;            // still served
-  const pid_t child = Fork([&] {  // inherits that the name is gone
+  const pid_t child = Fork([&] {
     pause();
     return 0;
   });
+  ASSERT_TRUE(Arena::Remove("gone", Options()).ok());
+  *Page(arena, 2) = 2;  // still served
   Restart();
   ASSERT_TRUE(Returns("stays"));
   usleep(700'000);  // longer than the slowest client looks
@@ -386,6 +386,14 @@ TEST_F(HandBackTest, ForgeriesAreRefused) {
   close(pipe_fds[0]);
   close(pipe_fds[1]);
   EXPECT_TRUE(ListArenas(daemon_.socket())->empty());
+}
+
+TEST_F(HandBackTest, ARemovedNameIsNotTakenBack) {
+  ASSERT_TRUE(HandBack(a_.data.get(), a_.control.get(), a_.deed.get()).ok());
+  ASSERT_TRUE(Arena::Remove("a", Options()).ok());
+  Restart();
+  const absl::Status status = HandBack(a_.data.get(), a_.control.get(), a_.deed.get());
+  EXPECT_TRUE(absl::IsFailedPrecondition(status)) << status;
 }
 
 TEST_F(HandBackTest, DescriptorsForReadingAreRefused) {

@@ -150,11 +150,10 @@ absl::StatusOr<Arena> Arena::Open(std::string_view name, const ArenaOptions& opt
   absl::StatusOr<std::shared_ptr<ArenaImpl>> impl =
       options.read_only
           ? ArenaImpl::AttachReadOnly(name, *std::move(opened), options)
-          : ArenaImpl::Attach(
-                std::move(opened->control), std::move(opened->data),
-                {std::move(opened->socket), std::move(opened->socket_path), std::move(opened->deed),
-                 (opened->says.flags & kOpenedNameless) != 0},
-                options);
+          : ArenaImpl::Attach(std::move(opened->control), std::move(opened->data),
+                              {std::move(opened->socket), std::move(opened->socket_path),
+                               std::move(opened->deed)},
+                              options);
   if (!impl.ok()) return impl.status();
   return Arena(*std::move(impl));
 }

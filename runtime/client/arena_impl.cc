@@ -221,7 +221,6 @@ void ArenaImpl::StartKeeper() {
   kept.resolver = resolver_.get();
   kept.socket_path = daemon_.socket_path;
   kept.reconnect = options_.reconnect;
-  kept.nameless = daemon_.nameless;
   keeper_ = std::make_unique<Keeper>(std::move(kept), std::move(daemon_.socket));
 }
 
@@ -263,10 +262,7 @@ void ArenaImpl::AfterForkInChild() {
   }
   // The parent's threads do not exist here; their objects must not be joined.
   if (handler_ != nullptr) handler_.release()->AbandonInChild();
-  if (keeper_ != nullptr) {
-    daemon_.nameless = keeper_->nameless();
-    keeper_.release()->AbandonInChild();
-  }
+  if (keeper_ != nullptr) keeper_.release()->AbandonInChild();
   static_cast<void>(existing_pages_.release());  // its assistant does not exist either
   AbandonRecoveryAfterFork();
   if (opened_.mode == FaultMode::kInPlace) UnregisterInPlace(resolver_.get());

@@ -44,7 +44,6 @@ struct DaemonLink {
   UniqueFd socket;  // the keeper's, if there is one
   std::string socket_path;
   UniqueFd deed;
-  bool nameless = false;
 };
 
 class ArenaImpl {

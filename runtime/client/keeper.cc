@@ -32,7 +32,6 @@ bool Pause(int stop_fd, int milliseconds) {
 
 Keeper::Keeper(KeptArena arena, UniqueFd socket)
     : arena_(std::move(arena)),
-      nameless_(arena_.nameless),
       socket_(std::move(socket)),
       thread_("uarena-keeper", [this](int stop_fd) { Run(stop_fd); }) {}
 
@@ -51,7 +50,6 @@ void Keeper::Run(int stop_fd) {
 }
 
 void Keeper::Deliver(const ReceivedFrame& received) {
-  if (received.frame.header.type == FrameType::kForgotten) nameless_.store(true);
   RefusedPayload refused;
   if (received.frame.header.type == FrameType::kRefused &&
       ReadPayload(received.frame, &refused).ok() && arena_.geometry.Contains(refused.address)) {
@@ -91,7 +89,8 @@ void Keeper::TakeOver() {
 bool Keeper::StayAlone(int stop_fd) {
   int pause = kFirstPauseMs;
   for (int tries = 0;; ++tries) {
-    const bool looking = arena_.reconnect && !nameless();
+    const Control& control = *arena_.resolver->allocator().context().control;
+    const bool looking = arena_.reconnect && control.header().nameless.load() == 0;
     if (Pause(stop_fd, looking ? pause : -1)) return false;
     if (looking && HandBack(stop_fd)) return true;
     if (tries >= kQuickTries) pause = std::min(2 * pause, kLastPauseMs);
@@ -115,10 +114,8 @@ bool Keeper::HandBack(int stop_fd) {
            .ok()) {
     return give_up();
   }
-  absl::StatusOr<ReceivedFrame> answer = Await(stop_fd, FrameType::kOpened);
-  OpenedPayload opened{};
-  if (!answer.ok() || !ReadPayload(answer->frame, &opened).ok()) return give_up();
-  if ((opened.flags & kOpenedNameless) != 0) nameless_.store(true);
+  const absl::StatusOr<ReceivedFrame> answer = Await(stop_fd, FrameType::kOpened);
+  if (!answer.ok()) return give_up();
   if (arena_.uffd < 0) return true;
 
   const int uffds[] = {arena_.uffd};
@@ -148,8 +145,7 @@ absl::StatusOr<ReceivedFrame> Keeper::Await(int stop_fd, FrameType expected) {
     if (fds[1].revents != 0) return absl::CancelledError("stopping");
     if (fds[0].revents == 0) continue;
     absl::StatusOr<ReceivedFrame> received = ReceiveFrame(socket_.get());
-    if (received.ok() && (received->frame.header.type == FrameType::kRefused ||
-                          received->frame.header.type == FrameType::kForgotten)) {
+    if (received.ok() && received->frame.header.type == FrameType::kRefused) {
       Deliver(*received);
       continue;
     }

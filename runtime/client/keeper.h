@@ -12,7 +12,6 @@
 #ifndef UARENA_CLIENT_KEEPER_H_
 #define UARENA_CLIENT_KEEPER_H_
 
-#include <atomic>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -37,7 +36,6 @@ struct KeptArena {
   Resolver* resolver = nullptr;
   std::string socket_path;
   bool reconnect = true;
-  bool nameless = false;
 };
 
 class Keeper {
@@ -45,9 +43,6 @@ class Keeper {
   // `socket` is the connection on which the arena was opened and, if `uffd` is given, the daemon
   // agreed to serve it; or none: then the keeper starts alone.
   Keeper(KeptArena arena, UniqueFd socket);
-
-  // Whether the arena's name was removed.
-  bool nameless() const { return nameless_.load(); }
 
   // Between the two nothing changes that a forked child would find half done.
   void BeforeFork() { mutex_.lock(); }
@@ -68,7 +63,6 @@ class Keeper {
   void Deliver(const ReceivedFrame& received);
 
   const KeptArena arena_;
-  std::atomic<bool> nameless_;
   std::mutex mutex_;  // held while the two below change
   UniqueFd socket_;
   std::unique_ptr<HandlerThread> handler_;

@@ -89,6 +89,10 @@ absl::StatusOr<std::shared_ptr<NamedArena>> NamedArena::TakeBack(const Deed& dee
     return absl::InvalidArgumentError(absl::StrCat("the control memory of arena \"", was.name,
                                                    "\" does not say what its deed says: damaged"));
   }
+  if (attached->header().nameless.load() != 0) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("the name of arena \"", was.name, "\" has been removed"));
+  }
   return Join(deed, *std::move(attached), std::move(own_data), std::move(deed_fd));
 }
 
@@ -132,8 +136,7 @@ OpenedPayload NamedArena::Opened() const {
   opened.max_pages = geometry().max_pages;
   opened.page_shift = geometry().page_shift;
   opened.flags = (geometry().huge ? kOpenedHuge : 0u) |
-                 (deed_.description.segv_on_fault ? kOpenedSegvOnFault : 0u) |
-                 (named_ ? 0u : kOpenedNameless);
+                 (deed_.description.segv_on_fault ? kOpenedSegvOnFault : 0u);
   return opened;
 }
 

@@ -31,7 +31,8 @@ class NamedArena {
   static absl::StatusOr<std::shared_ptr<NamedArena>> Make(const ArenaDescription& description,
                                                           const Ownership& ownership);
   // Takes one back that an earlier daemon made. Errors: InvalidArgument (descriptors and deed do
-  // not belong together, or the control memory is damaged), ResourceExhausted.
+  // not belong together, or the control memory is damaged), FailedPrecondition (its name has been
+  // removed), ResourceExhausted.
   static absl::StatusOr<std::shared_ptr<NamedArena>> TakeBack(const Deed& deed, int data,
                                                               int control, UniqueFd deed_fd);
   ~NamedArena();
@@ -49,9 +50,8 @@ class NamedArena {
     return {&control_, Mapper(geometry(), data_.get(), uffd), data_.get()};
   }
 
-  // Whether a name leads here.
-  bool named() const { return named_; }
-  void Forget() { named_ = false; }
+  // Its name has been removed: whoever has it keeps it, and does not hand it back.
+  void Forget() const { control_.header().nameless.store(1); }
 
   // The data memfd open for reading only. Whoever maps that makes zero pages exist by reading, so
   // the other processes are told to expect such pages. Errors: ResourceExhausted.
@@ -80,7 +80,6 @@ class NamedArena {
   UniqueFd deed_fd_;
   UniqueFd read_only_data_;
   Membership membership_;
-  bool named_ = true;
   mutable uint32_t clients_ = 0;
   mutable std::chrono::steady_clock::time_point clients_counted_{};
 };

@@ -190,7 +190,6 @@ absl::Status Registry::Remove(std::string_view name, const Peer& peer) {
   if (!arena->ownership().MayRemove(peer)) return NotPermitted(*arena, "remove it");
   arenas_.erase(found);
   arena->Forget();
-  if (on_forget) on_forget(*arena);
   return absl::OkStatus();
 }
 

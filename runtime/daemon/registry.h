@@ -50,9 +50,8 @@ class Registry {
   // All that are alive, named or not.
   std::vector<std::shared_ptr<NamedArena>> Alive() const;
 
-  // Called after an arena has been made or handed back, and after a name has been removed.
+  // Called after an arena has been made or handed back.
   std::function<void()> on_add;
-  std::function<void(const NamedArena&)> on_forget;
 
  private:
   absl::StatusOr<uint64_t> ChooseBase(const ArenaOptions& options, uint64_t bytes) const;

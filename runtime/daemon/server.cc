@@ -81,9 +81,6 @@ Server::Server(const Limits& limits)
     NoteArenasOut(true);
     RetryAll();
   };
-  registry_.on_forget = [this](const NamedArena& arena) {
-    for (const auto& session : sessions_) session->Forget(arena);
-  };
 }
 
 Server::~Server() {

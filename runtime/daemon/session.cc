@@ -127,11 +127,4 @@ void Session::Tick() {
   }
 }
 
-void Session::Forget(const NamedArena& arena) {
-  if (closed_ || requests_.arena().get() != &arena) return;
-  // If its buffer is full it is no client of ours that is listening.
-  SendFrame(socket_.get(), FrameType::kForgotten, std::span<const uint8_t>(), {}, false)
-      .IgnoreError();
-}
-
 }  // namespace uarena

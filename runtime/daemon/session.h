@@ -63,8 +63,6 @@ class Session {
   void Retry();
   // Once a second: hangs up on a client that does not read.
   void Tick();
-  // Tells the client that its arena has lost its name.
-  void Forget(const NamedArena& arena);
 
   uid_t user() const { return requests_.peer().uid; }
   const std::shared_ptr<NamedArena>& arena() const { return requests_.arena(); }

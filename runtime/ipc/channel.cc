@@ -140,10 +140,7 @@ absl::StatusOr<ReceivedFrame> Call(int socket, FrameType type, std::span<const u
   while (true) {
     absl::StatusOr<ReceivedFrame> answer = ReceiveFrame(socket);
     // What is said unasked is no answer.
-    if (answer.ok() && (answer->frame.header.type == FrameType::kForgotten ||
-                        answer->frame.header.type == FrameType::kRefused)) {
-      continue;
-    }
+    if (answer.ok() && answer->frame.header.type == FrameType::kRefused) continue;
     return ReadAnswer(std::move(answer), expected);
   }
 }

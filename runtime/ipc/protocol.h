@@ -34,13 +34,11 @@ enum class FrameType : uint16_t {
   kServe,  // with the client's uffd → kDone: from now on the daemon resolves its faults
   kList,   // → kListed
   kListed,
-  kRemove,     // → kDone
-  kRefused,    // daemon → client, unasked: a thread's touch is refused; it is to get SIGSEGV
-  kArena,      // between clients: an arena's two memfds (Arena::Send)
-  kHandBack,   // with data, control and deed, to a daemon that may not know them → kOpened
-  kForgotten,  // daemon → client, unasked: the arena's name was removed; it is not to be handed
-               // back
-  kGetRoots,   // of a read-only attach → kRoots
+  kRemove,    // → kDone
+  kRefused,   // daemon → client, unasked: a thread's touch is refused; it is to get SIGSEGV
+  kArena,     // between clients: an arena's two memfds (Arena::Send)
+  kHandBack,  // with data, control and deed, to a daemon that may not know them → kOpened
+  kGetRoots,  // of a read-only attach → kRoots
   kRoots,
   kGetStats,  // of a read-only attach → kStats
   kStats,
@@ -84,7 +82,6 @@ using ArenaId = std::array<uint8_t, 16>;
 enum OpenedFlags : uint32_t {
   kOpenedHuge = 1,
   kOpenedSegvOnFault = 2,
-  kOpenedNameless = 4,  // its name has been removed
 };
 
 struct OpenedPayload {

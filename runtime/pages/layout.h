@@ -63,6 +63,9 @@ struct alignas(64) ControlHeader {
   // first, and then be such a page. A toucher that was killed stays counted, which costs time and
   // nothing else.
   std::atomic<uint32_t> touches_in_flight;
+  // Not 0 once the daemon has forgotten the arena's name: then it is not handed back to the next
+  // one.
+  std::atomic<uint32_t> nameless;
   // The newest transaction: number << 13 | pending << 12 | operation.
   alignas(64) std::atomic<uint64_t> head;
 };
