@@ -2,6 +2,7 @@
 #include "pages/free_ranges.h"
 
 #include <bit>
+#include <functional>
 
 namespace uarena {
 
@@ -124,46 +125,38 @@ void FreeRanges::Walk(uint64_t link, NodeWord next, uint64_t length, Visit visit
   transaction_.MarkInconsistent();
 }
 
-uint32_t FreeRanges::LastUpTo(uint64_t block, uint64_t page) {
+template <typename Accept, typename Better>
+uint32_t FreeRanges::Best(uint64_t link, NodeWord next, uint64_t length, NodeWord word,
+                          Accept accept, Better better) {
   uint32_t found = 0;
-  uint64_t last = 0;
-  Walk(layout_.block_heads + block, kNodeBlockNext, kBlockPages / 2, [&](uint32_t node, uint64_t) {
-    const uint64_t start = Get(node, kNodeStart);
-    if (start <= page && (found == 0 || start > last)) {
+  uint64_t best = 0;
+  Walk(link, next, length, [&](uint32_t node, uint64_t) {
+    const uint64_t value = Get(node, word);
+    if (accept(value) && (found == 0 || better(value, best))) {
       found = node;
-      last = start;
+      best = value;
     }
     return true;
   });
   return found;
+}
+
+uint32_t FreeRanges::LastUpTo(uint64_t block, uint64_t page) {
+  return Best(
+      layout_.block_heads + block, kNodeBlockNext, kBlockPages / 2, kNodeStart,
+      [&](uint64_t start) { return start <= page; }, std::greater<>());
 }
 
 uint32_t FreeRanges::FirstFrom(uint64_t block, uint64_t page) {
-  uint32_t found = 0;
-  uint64_t first = max_pages_;
-  Walk(layout_.block_heads + block, kNodeBlockNext, kBlockPages / 2, [&](uint32_t node, uint64_t) {
-    const uint64_t start = Get(node, kNodeStart);
-    if (start >= page && start < first) {
-      found = node;
-      first = start;
-    }
-    return true;
-  });
-  return found;
+  return Best(
+      layout_.block_heads + block, kNodeBlockNext, kBlockPages / 2, kNodeStart,
+      [&](uint64_t start) { return start >= page; }, std::less<>());
 }
 
 uint32_t FreeRanges::SmallestFrom(uint64_t size_class, uint64_t size) {
-  uint32_t found = 0;
-  uint64_t least = max_pages_ + 1;
-  Walk(layout_.class_heads + size_class, kNodeSizeNext, kClassSizes, [&](uint32_t node, uint64_t) {
-    const uint64_t its_size = Get(node, kNodeSize);
-    if (its_size >= size && its_size < least) {
-      found = node;
-      least = its_size;
-    }
-    return true;
-  });
-  return found;
+  return Best(
+      layout_.class_heads + size_class, kNodeSizeNext, kClassSizes, kNodeSize,
+      [&](uint64_t its_size) { return its_size >= size; }, std::less<>());
 }
 
 std::optional<FreeRange> FreeRanges::Containing(uint64_t page) {

@@ -63,6 +63,10 @@ class FreeRanges {
   // `length` nodes, until it answers false; there `link` is the word that leads to the node.
   template <typename Visit>
   void Walk(uint64_t link, NodeWord next, uint64_t length, Visit visit);
+  // Of the chain's nodes whose `word` is accepted, the one with the best. 0: none.
+  template <typename Accept, typename Better>
+  uint32_t Best(uint64_t link, NodeWord next, uint64_t length, NodeWord word, Accept accept,
+                Better better);
   // The node of the block that starts last, but not after `page` / first, but not before. 0: none.
   uint32_t LastUpTo(uint64_t block, uint64_t page);
   uint32_t FirstFrom(uint64_t block, uint64_t page);
