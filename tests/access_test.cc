@@ -385,7 +385,9 @@ TEST_F(AccessTest, ReadersOfSegvOnFaultArenasGetSigsegv) {
 
 class LimitsTest : public AccessTest {
  protected:
-  LimitsTest() : AccessTest({"--max_arenas_per_user=5", "--max_connections_per_user=10"}) {}
+  LimitsTest()
+      : AccessTest({"--max_arenas_per_user=5", "--max_connections_per_user=10",
+                    "--max_bytes_per_user=1000000000"}) {}
 };
 
 TEST_F(LimitsTest, ArenasOfAUser) {
@@ -409,6 +411,23 @@ TEST_F(LimitsTest, ArenasOfAUser) {
   for (int i = 0; i < 20; ++i) {
     EXPECT_TRUE(OpenFromDaemon(absl::StrCat("root-", i), Options()).ok());
   }
+}
+
+TEST_F(LimitsTest, BytesOfAUser) {
+  if (geteuid() != 0) GTEST_SKIP() << "needs root to become another user";
+  EXPECT_EQ(As(kSomebody, kSomebody, {},
+               [&] {
+                 ArenaOptions large = Options();
+                 large.max_pages = 150'000;
+                 if (!OpenFromDaemon("large", large).ok()) return 1;
+                 const absl::Status status = OpenFromDaemon("second", large).status();
+                 if (!absl::IsResourceExhausted(status)) return 2;
+                 if (status.message().find("max_bytes_per_user") == std::string::npos) return 3;
+                 if (!OpenFromDaemon("small", Options()).ok()) return 4;
+                 if (!RemoveArena(daemon_.socket(), "large").ok()) return 5;
+                 return OpenFromDaemon("second", large).ok() ? 0 : 6;
+               }),
+            0);
 }
 
 TEST_F(LimitsTest, ConnectionsOfAUser) {

@@ -131,7 +131,7 @@ absl::StatusOr<std::unique_ptr<FaultLane>> FaultLane::Start(std::shared_ptr<Name
         "uarenad can have no more threads to serve faults; use another fault_mode, or raise its "
         "limit (TasksMax, RLIMIT_NPROC)");
   }
-  argument.release();
+  static_cast<void>(argument.release());  // the thread has it
   return std::unique_ptr<FaultLane>(new FaultLane(std::move(state)));
 }
 

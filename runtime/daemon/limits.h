@@ -3,6 +3,7 @@
 #define UARENA_DAEMON_LIMITS_H_
 
 #include <cstddef>
+#include <cstdint>
 
 namespace uarena {
 
@@ -10,6 +11,9 @@ namespace uarena {
 struct Limits {
   size_t arenas = 256;
   size_t connections = 1024;
+  // Sizes of the arenas, added up: no more memory than that can ever be in them, since their memfds
+  // are sealed against growing.
+  uint64_t bytes = uint64_t{64} << 40;
 };
 
 }  // namespace uarena

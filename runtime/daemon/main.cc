@@ -20,6 +20,8 @@ ABSL_FLAG(std::string, socket, "",
           "/tmp/uarena-$UID/");
 ABSL_FLAG(size_t, max_arenas_per_user, uarena::Limits().arenas,
           "How many arenas a user other than root may have");
+ABSL_FLAG(uint64_t, max_bytes_per_user, uarena::Limits().bytes,
+          "How large the arenas of a user other than root may be, all together");
 ABSL_FLAG(size_t, max_connections_per_user, uarena::Limits().connections,
           "How many connections a user other than root may have; each opened arena is one in each "
           "process");
@@ -56,8 +58,9 @@ int main(int argc, char** argv) {
   }
   signal(SIGPIPE, SIG_IGN);
   RaiseDescriptorLimit();
-  uarena::Server server(
-      {absl::GetFlag(FLAGS_max_arenas_per_user), absl::GetFlag(FLAGS_max_connections_per_user)});
+  uarena::Server server({absl::GetFlag(FLAGS_max_arenas_per_user),
+                         absl::GetFlag(FLAGS_max_connections_per_user),
+                         absl::GetFlag(FLAGS_max_bytes_per_user)});
   if (absl::Status status = server.Listen(absl::GetFlag(FLAGS_socket)); !status.ok()) {
     return Fail(status);
   }

@@ -107,17 +107,28 @@ absl::StatusOr<uint64_t> Registry::ChooseBase(const ArenaOptions& options, uint6
       absl::StrCat("no address range of ", bytes, " bytes is free of other arenas"));
 }
 
-absl::Status Registry::CheckLimit(uid_t owner) const {
+absl::Status Registry::CheckLimit(uid_t owner, uint64_t bytes) const {
   if (owner == 0) return absl::OkStatus();
   size_t arenas = 0;
+  uint64_t had_bytes = 0;
   for (const std::shared_ptr<NamedArena>& arena : Alive()) {
-    if (arena->ownership().uid == owner) ++arenas;
+    if (arena->ownership().uid != owner) continue;
+    ++arenas;
+    had_bytes += arena->geometry().bytes();
   }
-  if (arenas < limits_.arenas) return absl::OkStatus();
-  return absl::ResourceExhaustedError(
-      absl::StrCat("user ", owner, " has ", arenas,
-                   " arenas, which is as many as uarenad allows (--max_arenas_per_user): remove "
-                   "some (uarenactl rm)"));
+  if (arenas >= limits_.arenas) {
+    return absl::ResourceExhaustedError(
+        absl::StrCat("user ", owner, " has ", arenas,
+                     " arenas, which is as many as uarenad allows (--max_arenas_per_user): remove "
+                     "some (uarenactl rm)"));
+  }
+  if (bytes > limits_.bytes || had_bytes > limits_.bytes - bytes) {
+    return absl::ResourceExhaustedError(
+        absl::StrCat("user ", owner, " has arenas of ", had_bytes, " bytes and asks for ", bytes,
+                     " more; uarenad allows ", limits_.bytes,
+                     " (--max_bytes_per_user): make it smaller, or remove some (uarenactl rm)"));
+  }
+  return absl::OkStatus();
 }
 
 absl::StatusOr<std::shared_ptr<NamedArena>> Registry::Create(const std::string& name,
@@ -132,9 +143,9 @@ absl::StatusOr<std::shared_ptr<NamedArena>> Registry::Create(const std::string& 
                                                     "'s and makes no arenas for user ", peer.uid,
                                                     "; ask one that root runs"));
   }
-  UARENA_RETURN_IF_ERROR(CheckLimit(peer.uid));
   absl::StatusOr<ArenaDescription> description = DescribeArena(options);
   if (!description.ok()) return description.status();
+  UARENA_RETURN_IF_ERROR(CheckLimit(peer.uid, description->geometry.bytes()));
   description->name = name;
   Geometry& geometry = description->geometry;
   absl::StatusOr<uint64_t> base = ChooseBase(options, geometry.bytes());
@@ -166,7 +177,7 @@ absl::StatusOr<std::shared_ptr<NamedArena>> Registry::HandBack(const std::vector
                      "\" is another one now; who has the old one keeps it, "
                      "without a name"));
   }
-  UARENA_RETURN_IF_ERROR(CheckLimit(deed->ownership.uid));
+  UARENA_RETURN_IF_ERROR(CheckLimit(deed->ownership.uid, deed->description.geometry.bytes()));
   UniqueFd deed_fd(sys::ReopenReadOnly(fds[2].get()));
   if (!deed_fd.valid()) return ErrnoStatus(deed_fd.get(), "reopening a deed");
   absl::StatusOr<std::shared_ptr<NamedArena>> arena =

@@ -57,7 +57,8 @@ class Registry {
   absl::StatusOr<uint64_t> ChooseBase(const ArenaOptions& options, uint64_t bytes) const;
   absl::StatusOr<std::shared_ptr<NamedArena>> Create(const std::string& name,
                                                      const ArenaOptions& options, const Peer& peer);
-  absl::Status CheckLimit(uid_t owner) const;
+  // Whether a user may have one more arena, of so many bytes.
+  absl::Status CheckLimit(uid_t owner, uint64_t bytes) const;
   void Add(const std::shared_ptr<NamedArena>& arena);
 
   const Limits limits_;
