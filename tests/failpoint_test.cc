@@ -7,6 +7,7 @@
 #include "os/failpoint.h"
 
 #include <signal.h>
+#include <sys/socket.h>
 
 #include <algorithm>
 #include <atomic>
@@ -46,7 +47,8 @@ constexpr const char* kPoints[] = {
     "recover.operation",   "fault.start",           "take.noted",
     "take.claimed",        "take.counted",          "take.filled",
     "keep.draining",       "keep.zeroed",           "keep.counted",
-    "keep.noted"};
+    "keep.noted",          "join.locked",           "join.attached",
+    "leave.attached",      "leave.locked"};
 
 const char* g_point;
 std::atomic<int> g_passes_left;
@@ -152,12 +154,27 @@ class FailpointTest : public ::testing::TestWithParam<FaultMode> {
         arena_->FreePages(Page(page), 1).IgnoreError();
         break;
       }
+      case 12: {  // keeps some pages, detaches, and attaches anew
+        absl::StatusOr<void*> pages = arena_->AllocPages(nullptr, count);
+        if (pages.ok()) arena_->FreePages(*pages, count).IgnoreError();
+        int pair[2];
+        if (socketpair(AF_UNIX, SOCK_SEQPACKET, 0, pair) != 0) return 1;
+        if (!arena_->Send(pair[0]).ok()) return 1;
+        arena_.reset();
+        ArenaOptions options;
+        options.fault_mode = GetParam();
+        absl::StatusOr<Arena> again = Arena::Receive(pair[1], options);
+        if (!again.ok()) return 1;
+        arena_ = std::make_unique<Arena>(*std::move(again));
+        Touch(page, count, true);
+        break;
+      }
       default:
         arena_->SetRoot("root", Page(page)).IgnoreError();
     }
     return 0;
   }
-  static constexpr uint32_t kCalls = 13;
+  static constexpr uint32_t kCalls = 14;
 
   std::unique_ptr<Arena> arena_;
 };

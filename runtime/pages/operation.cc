@@ -7,6 +7,7 @@
 #include <cerrno>
 
 #include "absl/strings/str_cat.h"
+#include "os/failpoint.h"
 #include "os/status.h"
 #include "os/syscall.h"
 #include "pages/recovery.h"
@@ -57,10 +58,12 @@ absl::StatusOr<Membership> Membership::Join(const Control& control) {
         sys::UnlockByte(membership.lock_fd_.get(), control.LockOffset(slot));
         continue;
       }
+      UARENA_FAILPOINT("join.locked");
       ClearCounters(record);
       record.pid.store(static_cast<uint32_t>(getpid()), std::memory_order_relaxed);
       RaiseTo(control.header().process_high, slot + 1);
       record.state.store(1, std::memory_order_release);
+      UARENA_FAILPOINT("join.attached");
       membership.slot_ = slot;
       return membership;
     }
@@ -72,7 +75,9 @@ absl::StatusOr<Membership> Membership::Join(const Control& control) {
 
 void Membership::Leave(const Control& control) {
   if (!lock_fd_.valid()) return;
+  UARENA_FAILPOINT("leave.attached");
   control.process(slot_).state.store(0, std::memory_order_release);
+  UARENA_FAILPOINT("leave.locked");
   lock_fd_.reset();
 }
 
