@@ -13,6 +13,7 @@
 #include "fault/in_place.h"
 #include "ipc/channel.h"
 #include "memory/backing.h"
+#include "os/background_thread.h"
 #include "os/status.h"
 #include "os/system.h"
 #include "pages/recovery.h"
@@ -210,7 +211,8 @@ absl::Status ArenaImpl::Start(FaultMode wanted) {
 
 void ArenaImpl::StartKeeper() {
   const bool served = opened_.mode == FaultMode::kServed;
-  if (!daemon_.deed.valid() || (!served && !options_.reconnect)) return;
+  if (!daemon_.deed.valid()) return;
+  if (!served && (!options_.reconnect || DoWithoutThreads())) return;
   KeptArena kept;
   kept.data_fd = data_.get();
   kept.control_fd = control_.fd();

@@ -8,6 +8,7 @@
 
 #include "client/arena_impl.h"
 #include "os/assistant.h"
+#include "os/background_thread.h"
 
 namespace uarena {
 namespace {
@@ -26,6 +27,7 @@ void AfterForkInParent() {
   AttachMutex().unlock();
 }
 void AfterForkInChild() {
+  NoteForkedChild();
   Assistant::AbandonInChild();
   for (ArenaImpl* arena : Arenas()) arena->AfterForkInChild();
   AttachMutex().unlock();

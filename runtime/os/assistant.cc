@@ -21,7 +21,6 @@ constexpr uint64_t kSpinNs = 60'000;
 // Under the mutex. One reference is kept by each holder, none here.
 std::mutex g_mutex;
 std::weak_ptr<Assistant> g_assistant;
-bool g_forked = false;
 
 void Pause() {
 #if defined(__x86_64__)
@@ -30,10 +29,7 @@ void Pause() {
 }
 
 bool CanHaveOne() {
-#if defined(__SANITIZE_THREAD__)
-  // It takes a thread that a forked child starts for one that the parent had.
-  if (g_forked) return false;
-#endif
+  if (DoWithoutThreads()) return false;
   cpu_set_t set;
   return sched_getaffinity(0, sizeof(set), &set) != 0 || CPU_COUNT(&set) >= 2;
 }
@@ -54,7 +50,6 @@ std::shared_ptr<Assistant> Assistant::Get() {
 }
 
 void Assistant::AbandonInChild() {
-  g_forked = true;
   // Its last holder must not destroy it: it would join a thread that does not exist.
   if (std::shared_ptr<Assistant> old = g_assistant.lock(); old != nullptr) {
     old->thread_.release()->AbandonInChild();

@@ -12,6 +12,22 @@
 
 namespace uarena {
 
+namespace {
+
+bool g_forked = false;
+
+}  // namespace
+
+void NoteForkedChild() { g_forked = true; }
+
+bool DoWithoutThreads() {
+#if defined(__SANITIZE_THREAD__)
+  return g_forked;
+#else
+  return false;
+#endif
+}
+
 BackgroundThread::BackgroundThread(const char* name, std::function<void(int stop_fd)> body)
     : stop_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
   sigset_t all;

@@ -30,6 +30,13 @@ class BackgroundThread {
   std::thread thread_;
 };
 
+// In a forked child, before it starts a thread.
+void NoteForkedChild();
+
+// True in a forked child of a build with ThreadSanitizer, which takes a thread that such a child
+// starts for one that the parent had: there, do without threads that can be done without.
+bool DoWithoutThreads();
+
 }  // namespace uarena
 
 #endif  // UARENA_OS_BACKGROUND_THREAD_H_
