@@ -294,7 +294,9 @@ int Allocator::TouchCounted(uint64_t page, uint64_t touched, uint64_t window, ui
     const PageKind kind = StateKind(seen);
     if (segv && kind != PageKind::kAllocated && kind != PageKind::kClaimed) return -EACCES;
     if (kind == PageKind::kReserved || kind == PageKind::kAhead || kind == PageKind::kKept) {
-      if (Convert(control, operation.index(), page, seen) == -EDQUOT) return -EDQUOT;
+      if (Convert(context_, operation.index(), page, seen, Evidence::kTouch) == -EDQUOT) {
+        return -EDQUOT;
+      }
       // Reserved neighbours are populated ahead as free ones are, and stay reserved.
       const bool unlimited = control.description().quota_pages == 0;
       while (unlimited && kind == PageKind::kReserved && count < window &&
@@ -374,14 +376,21 @@ int Allocator::Settle(uint64_t first, uint64_t count, bool release) {
   ResidentPagesWalk resident(context_.data_fd, geometry);
   bool drained = false;
   ForOccupiedPages(control, operation.index(), first, end, [&](uint64_t page, PageState& state) {
-    uint16_t seen = state.load(std::memory_order_acquire);
-    const PageKind kind = StateKind(seen);
-    if (!IsSettled(kind) || kind == PageKind::kAllocated) return;
-    if (resident.NextFrom(page) == page && PageHoldsData(context_.data_fd, geometry, page)) {
-      Convert(control, converting.index(), page, seen);
-    } else if (release && kind != PageKind::kReserved) {
-      drained |=
-          state.compare_exchange_strong(seen, PackState(DrainingOf(kind), operation.index()));
+    int converted = -EAGAIN;
+    while (converted == -EAGAIN) {
+      uint16_t seen = state.load(std::memory_order_acquire);
+      const PageKind kind = StateKind(seen);
+      if (!IsSettled(kind) || kind == PageKind::kAllocated) return;
+      UARENA_FAILPOINT("settle.seen");
+      if (resident.NextFrom(page) == page && PageHoldsData(context_.data_fd, geometry, page)) {
+        converted = Convert(context_, converting.index(), page, seen, Evidence::kData);
+        continue;
+      }
+      if (!release || kind == PageKind::kReserved) return;
+      if (state.compare_exchange_strong(seen, PackState(DrainingOf(kind), operation.index()))) {
+        drained = true;
+        return;
+      }
     }
   });
   if (drained) return FinishFree(context_, operation.index());

@@ -110,7 +110,7 @@ enum IntentWord : uint32_t {
   kIntentCount,
   kIntentCursor,
   kIntentWanted,     // kAllocate, kTouch: how many of the pages, from the first on, were asked for;
-                     // kKeep, kTakeKept: the operation's kept_delta before
+                     // kKeep, kTakeKept: the operation's kept_delta before; kConvert: the evidence
   kIntentWords = 8,  // a cache line
 };
 

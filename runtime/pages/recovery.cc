@@ -46,7 +46,7 @@ void RecoverOperation(const PageContext& context, uint32_t operation) {
       FinishFree(context, operation);
       break;
     case IntentKind::kConvert:
-      FinishConvert(control, operation);
+      FinishConvert(context, operation);
       break;
     case IntentKind::kKeep:
       RecoverKeep(context, operation);

@@ -234,17 +234,22 @@ void ReleaseKept(const PageContext& context, uint32_t operation, uint64_t first,
   FinishFree(context, operation);
 }
 
-int Convert(const Control& control, uint32_t operation, uint64_t page, uint16_t seen) {
-  StoreIntent(control, operation, {IntentKind::kConvert, 0, page, 1, seen});
+int Convert(const PageContext& context, uint32_t operation, uint64_t page, uint16_t seen,
+            Evidence evidence) {
+  const Control& control = *context.control;
+  UARENA_FAILPOINT("convert.seen");
+  StoreIntent(control, operation,
+              {IntentKind::kConvert, 0, page, 1, seen, static_cast<uint64_t>(evidence)});
   if (!Swap(control.state(page), seen, PackState(PageKind::kClaimed, operation))) {
     StoreIntentKind(control, operation, IntentKind::kNone, 0);
     return -EAGAIN;
   }
   UARENA_FAILPOINT("convert.swapped");
-  return FinishConvert(control, operation);
+  return FinishConvert(context, operation);
 }
 
-int FinishConvert(const Control& control, uint32_t operation) {
+int FinishConvert(const PageContext& context, uint32_t operation) {
+  const Control& control = *context.control;
   const Intent intent = LoadIntent(control, operation);
   const uint64_t page = intent.first;
   const auto seen = static_cast<uint16_t>(intent.cursor);
@@ -253,7 +258,12 @@ int FinishConvert(const Control& control, uint32_t operation) {
   // With the tag on it the page is ours alone.
   if (intent.count == 1 && control.state(page).load(std::memory_order_acquire) == tag) {
     result = 0;
-    if (intent.phase == 0) {
+    // What it held before the tag was on it may have been another owner's, who has freed it since:
+    // the same process keeps a page under the same number again and again.
+    if (intent.phase == 0 && static_cast<Evidence>(intent.wanted) == Evidence::kData &&
+        !PageHoldsData(context.data_fd, control.description().geometry, page)) {
+      result = -EAGAIN;
+    } else if (intent.phase == 0) {
       result = RunTransaction(control, operation, [&](Transaction& transaction) {
         const PageKind kind = StateKind(seen);
         // The others count towards the quota already.

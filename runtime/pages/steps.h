@@ -74,10 +74,18 @@ int FinishFree(const PageContext& context, uint32_t operation);
 // just be touching them, or have done so: a free page with data is a touched page.
 void ReleaseKept(const PageContext& context, uint32_t operation, uint64_t first, uint64_t count);
 
+// Why a page becomes allocated without AllocPages.
+enum class Evidence : uint32_t {
+  kTouch,  // it is being touched
+  kData,   // it holds data, so it has been touched
+};
+
 // Makes one page ALLOCATED that is RESERVED, AHEAD or KEPT. `seen` is its state. -EAGAIN: the state
-// has changed; look again. -EDQUOT: the quota does not allow it, and nothing has changed.
-int Convert(const Control& control, uint32_t operation, uint64_t page, uint16_t seen);
-int FinishConvert(const Control& control, uint32_t operation);
+// has changed, or there is no evidence; look again. -EDQUOT: the quota does not allow it, and
+// nothing has changed.
+int Convert(const PageContext& context, uint32_t operation, uint64_t page, uint16_t seen,
+            Evidence evidence);
+int FinishConvert(const PageContext& context, uint32_t operation);
 
 // The first run of pages in [from, end) that no free range contains. False: none.
 bool NextOccupied(const Control& control, uint32_t operation, uint64_t from, uint64_t end,
