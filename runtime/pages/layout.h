@@ -18,7 +18,7 @@
 namespace uarena {
 
 inline constexpr uint64_t kControlMagic = 0x31616e6572617561;  // "auarena1"
-inline constexpr uint32_t kLayoutVersion = 2;
+inline constexpr uint32_t kLayoutVersion = 3;
 
 inline constexpr uint32_t kMaxProcesses = 1024;
 inline constexpr uint32_t kMaxOperations = 4096;  // record 0 is never used: 0 means none
@@ -159,7 +159,9 @@ struct alignas(64) ProcessRecord {
   std::atomic<uint32_t> state;  // 0 free, 1 attached
   std::atomic<uint32_t> pid;    // to show; never to decide
   std::atomic<uint32_t> mode;   // FaultMode
-  std::atomic<uint32_t> unused;
+  // Which of the processes that have had this slot, and will: counts on when one attaches and when
+  // a dead one is recovered. See OwnerId.
+  std::atomic<uint32_t> generation;
   std::atomic<uint64_t> faults;
   std::atomic<uint64_t> pages_populated;
   std::atomic<uint64_t> resolve_ns;

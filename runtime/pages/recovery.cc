@@ -91,6 +91,9 @@ int RecoverAlone(const Control& control, const PageContext* context) {
     const RecoveryFd kept(lock.get());
     if (sys::LockByte(lock.get(), control.LockOffset(slot)) != 0) continue;
     if (record.state.load(std::memory_order_acquire) == 0) continue;
+    // From here on our lock, however long we may be stopped with it, is not taken for the dead
+    // one's.
+    record.generation.fetch_add(1, std::memory_order_release);
     if (context == nullptr && LeftWork(control, slot)) continue;
     for (uint32_t i = 1; i < OperationHigh(control); ++i) {
       if (control.operation(i).owner.load(std::memory_order_acquire) == slot + 1) {
