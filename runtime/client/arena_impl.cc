@@ -9,6 +9,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "client/attached.h"
 #include "client/fork.h"
 #include "fault/in_place.h"
 #include "ipc/channel.h"
@@ -133,6 +134,7 @@ absl::StatusOr<std::shared_ptr<ArenaImpl>> ArenaImpl::AttachReadOnly(std::string
   UARENA_RETURN_IF_ERROR((*arena)->Start());
   std::shared_ptr<ArenaImpl> impl(new ArenaImpl(*std::move(arena), options));
   TrackForFork(impl.get());
+  AddAttached(impl.get());
   return impl;
 }
 
@@ -154,6 +156,7 @@ absl::StatusOr<std::shared_ptr<ArenaImpl>> ArenaImpl::Started(std::shared_ptr<Ar
   UARENA_RETURN_IF_ERROR(arena->region_.MapBacking(arena->data_.get()));
   UARENA_RETURN_IF_ERROR(arena->Start(arena->options_.fault_mode));
   TrackForFork(arena.get());
+  AddAttached(arena.get());
   return arena;
 }
 
@@ -237,6 +240,7 @@ void ArenaImpl::StopEngine() {
 
 ArenaImpl::~ArenaImpl() {
   const std::lock_guard<std::mutex> lock(AttachMutex());
+  RemoveAttached(this);
   UntrackForFork(this);
   read_only_.reset();
   StopEngine();
@@ -262,6 +266,7 @@ void ArenaImpl::AfterForkInChild() {
     read_only_->AfterForkInChild();
     return;
   }
+  RemoveAttached(this);  // as the parent
   // The parent's threads do not exist here; their objects must not be joined.
   if (handler_ != nullptr) handler_.release()->AbandonInChild();
   if (keeper_ != nullptr) keeper_.release()->AbandonInChild();
@@ -282,7 +287,9 @@ void ArenaImpl::AfterForkInChild() {
   if (!status.ok()) {
     // Nothing resolves touches here: they must not be taken for allocated zero pages.
     mprotect(reinterpret_cast<void*>(geometry().base), geometry().bytes(), PROT_NONE);
+    return;
   }
+  AddAttached(this);
 }
 
 }  // namespace uarena
