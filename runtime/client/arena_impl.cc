@@ -12,6 +12,7 @@
 #include "client/attached.h"
 #include "client/fork.h"
 #include "fault/in_place.h"
+#include "heap/heap_recovery.h"
 #include "ipc/channel.h"
 #include "memory/backing.h"
 #include "os/background_thread.h"
@@ -173,9 +174,10 @@ absl::Status ArenaImpl::Start(FaultMode wanted) {
   assistant_ = faults_here ? Assistant::Get() : nullptr;
   const PageContext context{
       &control_, Mapper(geometry(), data_.get(), opened_.uffd.get(), assistant_.get()), data_.get(),
-      /*attached=*/true};
+      /*attached=*/true, RecoverHeap};
   allocator_ = Allocator(context, slot());
   kept_.Start(context, slot(), KeptPagesLimit(control_.description(), options_));
+  heap_.Start(control_, PageSource(&allocator_, &kept_, &memory_budget_, slot()));
   resolver_ = std::make_unique<Resolver>(allocator_, slot());
   RecoverDeadProcesses(control_, context);
   absl::Status status = absl::OkStatus();
@@ -243,6 +245,7 @@ ArenaImpl::~ArenaImpl() {
   RemoveAttached(this);
   UntrackForFork(this);
   read_only_.reset();
+  heap_.AbandonAll();
   StopEngine();
   // Unmapped before the uffd is closed: a touch in between is an error, never a silent zero page.
   region_ = Region();
@@ -252,16 +255,19 @@ ArenaImpl::~ArenaImpl() {
 }
 
 void ArenaImpl::BeforeFork() {
+  heap_.BeforeFork();
   if (keeper_ != nullptr) keeper_->BeforeFork();
   if (read_only_ != nullptr) read_only_->BeforeFork();
 }
 
 void ArenaImpl::AfterForkInParent() {
+  heap_.AfterFork();
   if (keeper_ != nullptr) keeper_->AfterForkInParent();
   if (read_only_ != nullptr) read_only_->AfterForkInParent();
 }
 
 void ArenaImpl::AfterForkInChild() {
+  heap_.AfterFork();
   if (read_only_ != nullptr) {
     read_only_->AfterForkInChild();
     return;
