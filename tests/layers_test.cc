@@ -19,8 +19,9 @@ const std::map<std::string, std::set<std::string>> kMayInclude = {
     {"fault", {"fault", "pages", "memory", "os"}},
     {"ipc", {"ipc", "os"}},
     {"client", {"client", "ipc", "fault", "pages", "memory", "os"}},
-    {"daemon", {"daemon", "client", "ipc", "fault", "pages", "memory", "os"}},
-    {"tools", {"tools", "client", "ipc", "fault", "pages", "memory", "os"}},
+    {"sync", {"sync", "client", "ipc", "fault", "pages", "memory", "os"}},
+    {"daemon", {"daemon", "sync", "client", "ipc", "fault", "pages", "memory", "os"}},
+    {"tools", {"tools", "sync", "client", "ipc", "fault", "pages", "memory", "os"}},
     {"include", {}},
 };
 
