@@ -57,12 +57,14 @@ TEST_F(SyncMisuseTest, MisuseEndsTheProgram) {
       "Mutex::Lock at 0x[0-9a-f]+: this thread has it locked already");
   EXPECT_EQ(mutex->TryLock(), TryLockOutcome::kOwnerDied);
   ++mutex;
+#if !defined(__SANITIZE_THREAD__)  // does not know threads that a forked child starts
   EXPECT_DEATH(
       {
         static_cast<void>(mutex->Lock());
         std::thread([&] { mutex->Unlock(); }).join();
       },
       "another thread has it locked");
+#endif
   ++mutex;
   EXPECT_DEATH(static_cast<void>(elsewhere.Lock()), "lies in no arena that this process has");
   EXPECT_DEATH(elsewhere.Unlock(), "Mutex::Unlock at 0x[0-9a-f]+: it lies in no arena");
