@@ -190,8 +190,8 @@ TEST_F(MutexTest, ASlotThatIsReusedDoesNotReviveItsOwner) {
 
 TEST_F(MutexTest, MutexLockRepairs) {
   Kill(ForkOwner());
-  EXPECT_THROW(MutexLock(objects_->mutex, [] { throw std::runtime_error("no"); }),
-               std::runtime_error);
+  const auto throws = [] { throw std::runtime_error("no"); };
+  EXPECT_THROW(const MutexLock lock(objects_->mutex, throws), std::runtime_error);
   EXPECT_EQ(objects_->mutex.TryLock(), TryLockOutcome::kOwnerDied) << "unlocked, unrepaired";
   objects_->mutex.Unlock();
   int repairs = 0;

@@ -99,7 +99,7 @@ static_assert(sizeof(Mutex) == 8 && std::is_standard_layout_v<Mutex> &&
 template <typename Repair>
 class [[nodiscard]] MutexLock {
  public:
-  MutexLock(Mutex& mutex, Repair repair) : mutex_(mutex), repair_(std::move(repair)) {
+  [[nodiscard]] MutexLock(Mutex& mutex, Repair repair) : mutex_(mutex), repair_(std::move(repair)) {
     const LockOutcome outcome = mutex_.Lock();
     if (ABSL_PREDICT_TRUE(outcome == LockOutcome::kClean)) return;
     Unlocker unlocker{&mutex_};
