@@ -12,7 +12,7 @@ int PageSource::Allocate(uint32_t operation, uint64_t count, uint64_t* first) {
   const ArenaDescription& description = context().control->description();
   const Geometry& geometry = description.geometry;
   if (!geometry.huge && !budget_->Take(count << geometry.page_shift)) return -ENOMEM;
-  return allocator_->AllocateHeld(operation, count, description.numa_node, kept_, first);
+  return allocator_->AllocateHeld(operation, count, description.numa_node, nullptr, first);
 }
 
 void PageSource::Free(uint32_t operation) {

@@ -74,7 +74,7 @@ constexpr SpanShapes MakeSpanShapes(uint32_t page_shift) {
   for (uint32_t c = 0; c < kSizeClasses && ClassSize(c) <= shapes.largest; ++c) {
     SpanShape& shape = shapes.of[c];
     shape.size = ClassSize(c);
-    const uint64_t enough = shape.size <= 4096 ? 16 : 8;
+    const uint64_t enough = shape.size <= 1024 ? 16 : shape.size <= 4096 ? 8 : 2;
     uint64_t least_waste = ~uint64_t{0};
     for (uint64_t pages = least; pages <= most; ++pages) {
       const uint64_t bytes = pages << page_shift;
@@ -84,7 +84,7 @@ constexpr SpanShapes MakeSpanShapes(uint32_t page_shift) {
       least_waste = waste;
       shape.pages = static_cast<uint32_t>(pages);
       shape.blocks = static_cast<uint32_t>(blocks);
-      if (waste < 32) break;
+      if (waste < 48) break;
     }
     shape.bytes = uint64_t{shape.pages} << page_shift;
     shape.words = (shape.blocks + 63) / 64;

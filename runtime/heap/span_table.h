@@ -84,7 +84,7 @@ class SpanTable {
   const SpanShape* SlabShape(const SpanState& state, const SpanPages& pages) const {
     if (state.kind != SpanKind::kSlab || state.size_class >= kSizeClasses) return nullptr;
     const SpanShape& shape = shapes_->of[state.size_class];
-    return shape.blocks != 0 && pages.count == shape.pages ? &shape : nullptr;
+    return shape.blocks != 0 && pages.count >= shape.pages ? &shape : nullptr;
   }
   uint32_t Value(uint32_t span, SpanWord word) const {
     return WordValue(words_[uint64_t{span} * kSpanWords + word].load(std::memory_order_acquire));

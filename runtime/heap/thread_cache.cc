@@ -75,7 +75,7 @@ bool ThreadCache::ContinueCurrent(Class& of, uint32_t size_class) {
   if (SetCurrent(of, size_class, of.current)) return true;
   Blocks blocks = BlocksOf(of.current, size_class);
   if (blocks.AnyRemote() && blocks.Collect()) return SetCurrent(of, size_class, of.current);
-  RetireCurrent(of, size_class);
+  RetireCurrent(of);
   return false;
 }
 
@@ -92,9 +92,9 @@ bool ThreadCache::SetCurrent(Class& of, uint32_t size_class, uint32_t span) {
   return true;
 }
 
-void ThreadCache::RetireCurrent(Class& of, uint32_t size_class) {
-  table_.Hints(of.current)
-      .free_blocks.store(BlocksOf(of.current, size_class).CountFree(), std::memory_order_relaxed);
+void ThreadCache::RetireCurrent(Class& of) {
+  // None, unless it is taken apart next, which counts them.
+  table_.Hints(of.current).free_blocks.store(0, std::memory_order_relaxed);
   of.full.PushBack(table_, of.current, kFull);
   of.current = 0;
   of.bits = &g_no_bits;
@@ -140,7 +140,7 @@ bool ThreadCache::Adopt(Class& of, uint32_t size_class) {
 
 bool ThreadCache::NewSlab(Class& of, uint32_t size_class) {
   const SpanShape& shape = table_.shapes().of[size_class];
-  uint32_t span = empty_.Take(shape.pages, shape.pages).span;
+  uint32_t span = empty_.Take(shape.pages, shape.pages + shape.pages / 8).span;
   if (span == 0) span = NewSpan(shape.pages);
   if (span == 0) return false;
   Blocks::Init(table_, table_.Pages(span).first, shape);
@@ -252,7 +252,7 @@ bool ThreadCache::End(uint32_t span) {
 
 template <typename Visit>
 void ThreadCache::TakeApart(Class& of, uint32_t size_class, Visit visit) {
-  if (of.current != 0) RetireCurrent(of, size_class);
+  if (of.current != 0) RetireCurrent(of);
   // Bounded, since the links may be damaged.
   uint32_t left = table_.end();
   for (uint32_t span = of.available.first(); span != 0 && left-- != 0;
@@ -271,8 +271,8 @@ void ThreadCache::TakeApart(Class& of, uint32_t size_class, Visit visit) {
 uint64_t ThreadCache::Trim(bool all) {
   for (uint32_t c = 0; c < kSizeClasses && ClassSize(c) <= table_.shapes().largest; ++c) {
     Class& of = classes_[c];
-    if (of.current != 0) RetireCurrent(of, c);
-    while (all && Adopt(of, c)) RetireCurrent(of, c);
+    if (of.current != 0) RetireCurrent(of);
+    while (all && Adopt(of, c)) RetireCurrent(of);
     TakeApart(of, c, [&](uint32_t span) {
       Blocks blocks = BlocksOf(span, c);
       if (blocks.AnyRemote()) blocks.Collect();

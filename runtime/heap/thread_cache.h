@@ -131,7 +131,7 @@ class ThreadCache {
   bool Adopt(Class& of, uint32_t size_class);
   bool NewSlab(Class& of, uint32_t size_class);
   bool SetCurrent(Class& of, uint32_t size_class, uint32_t span);
-  void RetireCurrent(Class& of, uint32_t size_class);
+  void RetireCurrent(Class& of);
   // Puts a slab of the cache's, which is in no list, where its blocks say that it belongs.
   void Sort(Class& of, uint32_t size_class, uint32_t span);
   // Calls visit(span) for each slab of the class, which is in no list then.
