@@ -551,7 +551,7 @@ TEST(DamagedArenaTest, AFaultWithoutOperationRecordsEndsInSigsegv) {
         return 1;
       }
       const absl::StatusOr<ReceivedFrame> sent = ReceiveFrame(pair[1]);
-      const Layout layout(options.max_pages);
+      const Layout layout(options.max_pages, kGranuleShift);
       for (uint32_t i = 1; i < kMaxOperations; ++i) {
         const uint32_t nobody = 1000;
         if (pwrite(sent->fds[1].get(), &nobody, sizeof(nobody),

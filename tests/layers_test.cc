@@ -17,10 +17,11 @@ const std::map<std::string, std::set<std::string>> kMayInclude = {
     {"memory", {"memory", "os"}},
     {"pages", {"pages", "memory", "os"}},
     {"fault", {"fault", "pages", "memory", "os"}},
+    {"heap", {"heap", "pages", "memory", "os"}},
     {"ipc", {"ipc", "os"}},
-    {"client", {"client", "ipc", "fault", "pages", "memory", "os"}},
-    {"daemon", {"daemon", "client", "ipc", "fault", "pages", "memory", "os"}},
-    {"tools", {"tools", "client", "ipc", "fault", "pages", "memory", "os"}},
+    {"client", {"client", "heap", "ipc", "fault", "pages", "memory", "os"}},
+    {"daemon", {"daemon", "heap", "client", "ipc", "fault", "pages", "memory", "os"}},
+    {"tools", {"tools", "heap", "client", "ipc", "fault", "pages", "memory", "os"}},
     {"include", {}},
 };
 

@@ -16,7 +16,9 @@
 #include "absl/strings/str_format.h"
 #include "client/arena_impl.h"
 #include "client/daemon_client.h"
+#include "client/page_status.h"
 #include "fault/in_place.h"
+#include "heap/heap_check.h"
 #include "ipc/channel.h"
 #include "ipc/protocol.h"
 #include "memory/backing.h"
@@ -74,57 +76,6 @@ absl::Status CheckExactRange(const void* addr, uint64_t count, const Geometry& g
                         count - (geometry.max_pages - page)));
   }
   return absl::OkStatus();
-}
-
-// `request` describes the call: "AllocPages(nullptr, 5)".
-absl::Status PageStatus(int error, const std::string& request, const Control& control) {
-  switch (-error) {
-    case 0:
-      return absl::OkStatus();
-    case EEXIST:
-      return absl::AlreadyExistsError(absl::StrCat(
-          request,
-          ": a page of the range is allocated or reserved already; free it first, or choose other "
-          "pages (AllocPages with a null addr does)"));
-    case ENOSPC:
-      return absl::ResourceExhaustedError(absl::StrCat(request, ": no run of so many free pages; ",
-                                                       CountPages(control).free, " of ",
-                                                       control.max_pages(), " pages are free"));
-    case EDQUOT:
-      return absl::ResourceExhaustedError(
-          absl::StrCat(request, ": beyond the arena's quota of ", control.description().quota_pages,
-                       " pages, of which ", CountPages(control).allocated, " are allocated"));
-    case ENOMEM:
-      return absl::ResourceExhaustedError(
-          absl::StrCat(request, ": out of memory",
-                       control.description().geometry.huge
-                           ? "; the pool of 2 MiB pages is empty: raise vm.nr_hugepages"
-                           : ": free pages, or raise the memory limit"));
-    case E2BIG:
-      return absl::ResourceExhaustedError(
-          absl::StrCat(request, ": more pages than this machine has memory for"));
-    case EALREADY:
-      return absl::FailedPreconditionError(
-          absl::StrCat(request, ": every page of the range is free already (a double free?)"));
-    case EUSERS:
-      return absl::ResourceExhaustedError(absl::StrCat(request, ": ", kMaxOperations - 1,
-                                                       " calls are running in this arena at once"));
-    case EACCES:
-      return absl::FailedPreconditionError(absl::StrCat(
-          request,
-          ": a page of the range is not allocated, and segv_on_fault forbids touching it"));
-    case EUCLEAN:
-      return absl::DataLossError(absl::StrCat(request, ": the arena's control memory is damaged"));
-    default:
-      return ErrnoStatus(error, request);
-  }
-}
-
-absl::Status RefuseReadOnly(const char* call) {
-  return absl::FailedPreconditionError(
-      absl::StrCat(call,
-                   ": this handle was opened with read_only, and cannot change the arena or "
-                   "see its control memory; open it without"));
 }
 
 }  // namespace
@@ -395,7 +346,8 @@ absl::StatusOr<int> Arena::Recover() {
 
 absl::Status Arena::CheckInvariants() const {
   if (impl_->read_only() != nullptr) return RefuseReadOnly("CheckInvariants");
-  return uarena::CheckInvariants(impl_->control(), impl_->slot());
+  UARENA_RETURN_IF_ERROR(uarena::CheckInvariants(impl_->control(), impl_->slot()));
+  return CheckHeap(impl_->heap().table());
 }
 
 FaultMode Arena::fault_mode() const { return impl_->mode(); }

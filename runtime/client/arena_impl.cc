@@ -9,8 +9,10 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "client/attached.h"
 #include "client/fork.h"
 #include "fault/in_place.h"
+#include "heap/heap_recovery.h"
 #include "ipc/channel.h"
 #include "memory/backing.h"
 #include "os/background_thread.h"
@@ -133,6 +135,7 @@ absl::StatusOr<std::shared_ptr<ArenaImpl>> ArenaImpl::AttachReadOnly(std::string
   UARENA_RETURN_IF_ERROR((*arena)->Start());
   std::shared_ptr<ArenaImpl> impl(new ArenaImpl(*std::move(arena), options));
   TrackForFork(impl.get());
+  AddAttached(impl.get());
   return impl;
 }
 
@@ -154,6 +157,7 @@ absl::StatusOr<std::shared_ptr<ArenaImpl>> ArenaImpl::Started(std::shared_ptr<Ar
   UARENA_RETURN_IF_ERROR(arena->region_.MapBacking(arena->data_.get()));
   UARENA_RETURN_IF_ERROR(arena->Start(arena->options_.fault_mode));
   TrackForFork(arena.get());
+  AddAttached(arena.get());
   return arena;
 }
 
@@ -170,9 +174,10 @@ absl::Status ArenaImpl::Start(FaultMode wanted) {
   assistant_ = faults_here ? Assistant::Get() : nullptr;
   const PageContext context{
       &control_, Mapper(geometry(), data_.get(), opened_.uffd.get(), assistant_.get()), data_.get(),
-      /*attached=*/true};
+      /*attached=*/true, RecoverHeap};
   allocator_ = Allocator(context, slot());
   kept_.Start(context, slot(), KeptPagesLimit(control_.description(), options_));
+  heap_.Start(control_, PageSource(&allocator_, &kept_, &memory_budget_, slot()));
   resolver_ = std::make_unique<Resolver>(allocator_, slot());
   RecoverDeadProcesses(control_, context);
   absl::Status status = absl::OkStatus();
@@ -237,8 +242,10 @@ void ArenaImpl::StopEngine() {
 
 ArenaImpl::~ArenaImpl() {
   const std::lock_guard<std::mutex> lock(AttachMutex());
+  RemoveAttached(this);
   UntrackForFork(this);
   read_only_.reset();
+  heap_.AbandonAll();
   StopEngine();
   // Unmapped before the uffd is closed: a touch in between is an error, never a silent zero page.
   region_ = Region();
@@ -248,20 +255,24 @@ ArenaImpl::~ArenaImpl() {
 }
 
 void ArenaImpl::BeforeFork() {
+  heap_.BeforeFork();
   if (keeper_ != nullptr) keeper_->BeforeFork();
   if (read_only_ != nullptr) read_only_->BeforeFork();
 }
 
 void ArenaImpl::AfterForkInParent() {
+  heap_.AfterFork();
   if (keeper_ != nullptr) keeper_->AfterForkInParent();
   if (read_only_ != nullptr) read_only_->AfterForkInParent();
 }
 
 void ArenaImpl::AfterForkInChild() {
+  heap_.AfterFork();
   if (read_only_ != nullptr) {
     read_only_->AfterForkInChild();
     return;
   }
+  RemoveAttached(this);  // as the parent
   // The parent's threads do not exist here; their objects must not be joined.
   if (handler_ != nullptr) handler_.release()->AbandonInChild();
   if (keeper_ != nullptr) keeper_.release()->AbandonInChild();
@@ -282,7 +293,9 @@ void ArenaImpl::AfterForkInChild() {
   if (!status.ok()) {
     // Nothing resolves touches here: they must not be taken for allocated zero pages.
     mprotect(reinterpret_cast<void*>(geometry().base), geometry().bytes(), PROT_NONE);
+    return;
   }
+  AddAttached(this);
 }
 
 }  // namespace uarena

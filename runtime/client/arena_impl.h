@@ -15,6 +15,7 @@
 #include "client/read_only.h"
 #include "fault/handler_thread.h"
 #include "fault/resolver.h"
+#include "heap/arena_heap.h"
 #include "memory/existing_pages.h"
 #include "memory/region.h"
 #include "os/assistant.h"
@@ -79,6 +80,7 @@ class ArenaImpl {
   }
   Allocator& allocator() { return allocator_; }
   KeptPages& kept() { return kept_; }
+  ArenaHeap& heap() { return heap_; }
   MemoryBudget& memory_budget() { return memory_budget_; }
   int data_fd() const { return data_.get(); }
   uint32_t slot() const { return membership_.slot(); }
@@ -106,6 +108,7 @@ class ArenaImpl {
   Allocator allocator_;
   KeptPages kept_;
   MemoryBudget memory_budget_;
+  ArenaHeap heap_;
   std::shared_ptr<Assistant> assistant_;
   std::unique_ptr<ExistingPages> existing_pages_;
   std::unique_ptr<Resolver> resolver_;

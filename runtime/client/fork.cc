@@ -51,6 +51,11 @@ void UntrackForFork(ArenaImpl* arena) {
   arenas.erase(std::remove(arenas.begin(), arenas.end(), arena), arenas.end());
 }
 
+void ForEachArena(const std::function<void(ArenaImpl&)>& visit) {
+  const std::lock_guard<std::mutex> lock(AttachMutex());
+  for (ArenaImpl* arena : Arenas()) visit(*arena);
+}
+
 bool AttachedAt(uint64_t base) {
   const std::lock_guard<std::mutex> lock(AttachMutex());
   return std::any_of(Arenas().begin(), Arenas().end(),

@@ -3,6 +3,7 @@
 #define UARENA_CLIENT_FORK_H_
 
 #include <cstdint>
+#include <functional>
 #include <mutex>
 
 namespace uarena {
@@ -16,6 +17,9 @@ std::mutex& AttachMutex();
 // From now on a forked child gets a working copy of the arena. Both under AttachMutex.
 void TrackForFork(ArenaImpl* arena);
 void UntrackForFork(ArenaImpl* arena);
+
+// Calls visit(arena) for each arena that is tracked, under AttachMutex.
+void ForEachArena(const std::function<void(ArenaImpl&)>& visit);
 
 // Whether this process has an arena at `base` attached.
 bool AttachedAt(uint64_t base);

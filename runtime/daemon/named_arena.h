@@ -11,6 +11,7 @@
 #include "absl/status/statusor.h"
 #include "daemon/deed.h"
 #include "daemon/peer.h"
+#include "heap/heap_recovery.h"
 #include "ipc/protocol.h"
 #include "os/fd.h"
 #include "pages/control.h"
@@ -47,7 +48,8 @@ class NamedArena {
   // The daemon is a process of the arena like any other.
   uint32_t daemon_slot() const { return membership_.slot(); }
   PageContext ContextFor(int uffd) const {
-    return {&control_, Mapper(geometry(), data_.get(), uffd), data_.get()};
+    return {&control_, Mapper(geometry(), data_.get(), uffd), data_.get(), /*attached=*/false,
+            RecoverHeap};
   }
 
   // Its name has been removed: whoever has it keeps it, and does not hand it back.

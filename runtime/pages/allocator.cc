@@ -46,14 +46,13 @@ class TouchedPages final : public ExistingVisitor {
 
 }  // namespace
 
-int Allocator::AllocateOnce(std::optional<uint64_t> at, uint64_t count, int node, KeptPages* kept,
-                            uint64_t* first) {
+// Leaves the operation's intent, if it succeeds.
+int Allocator::AllocateOnce(uint32_t operation, std::optional<uint64_t> at, uint64_t count,
+                            int node, KeptPages* kept, uint64_t* first) {
   const Control& control = *context_.control;
-  const Operation operation(control, slot_);
-  if (operation.index() == 0) return -EUSERS;
   const uint32_t misses = kept != nullptr ? kept->CountMiss() : 0;
   Claim claim;
-  const int claimed = RunTransaction(control, operation.index(), [&](Transaction& transaction) {
+  const int claimed = RunTransaction(control, operation, [&](Transaction& transaction) {
     FreeRanges ranges(transaction);
     const std::optional<FreeRange> range =
         at.has_value() ? ranges.Containing(*at) : ranges.FindFit(count);
@@ -70,22 +69,21 @@ int Allocator::AllocateOnce(std::optional<uint64_t> at, uint64_t count, int node
   });
   if (claimed != 0) return claimed;
   *first = claim.first;
-  TagClaim(control, operation.index(), IntentKind::kAllocate, claim.first, claim.count());
-  TouchedPages touched(context_, operation.index());
+  TagClaim(control, operation, IntentKind::kAllocate, claim.first, claim.count());
+  TouchedPages touched(context_, operation);
   const MapResult mapped = context_.mapper.Map(claim.first, claim.count(), &touched, node);
   UARENA_FAILPOINT("allocate.mapped");
   if (mapped.error != 0 || touched.any()) {
-    UndoClaim(context_, operation.index());
+    UndoClaim(context_, operation);
     if (mapped.error == 0) return at.has_value() ? -EEXIST : -EAGAIN;
     return mapped.error;
   }
-  FillStates(control, operation.index(), claim.first, count, PageKind::kAllocated);
+  FillStates(control, operation, claim.first, count, PageKind::kAllocated);
   if (claim.extra != 0) {
-    FillStates(control, operation.index(), claim.first + count, claim.extra, PageKind::kKept);
+    FillStates(control, operation, claim.first + count, claim.extra, PageKind::kKept);
     kept->Add(claim.first + count, claim.extra);
   }
   UARENA_FAILPOINT("allocate.filled");
-  StoreIntentKind(control, operation.index(), IntentKind::kNone, 0);
   return 0;
 }
 
@@ -121,7 +119,18 @@ int Allocator::WithRoom(std::optional<uint64_t> at, uint64_t count, Try attempt)
 
 int Allocator::Allocate(std::optional<uint64_t> at, uint64_t count, int node, KeptPages* kept,
                         uint64_t* first) {
-  return WithRoom(at, count, [&] { return AllocateOnce(at, count, node, kept, first); });
+  return WithRoom(at, count, [&] {
+    const Operation operation(*context_.control, slot_);
+    if (operation.index() == 0) return -EUSERS;
+    const int error = AllocateOnce(operation.index(), at, count, node, kept, first);
+    if (error == 0) StoreIntentKind(*context_.control, operation.index(), IntentKind::kNone, 0);
+    return error;
+  });
+}
+
+int Allocator::AllocateHeld(uint32_t operation, uint64_t count, int node, KeptPages* kept,
+                            uint64_t* first) {
+  return WithRoom({}, count, [&] { return AllocateOnce(operation, {}, count, node, kept, first); });
 }
 
 int Allocator::ReserveOnce(uint64_t first, uint64_t count) {

@@ -31,6 +31,10 @@ class Allocator {
   int Allocate(std::optional<uint64_t> at, uint64_t count, int node, KeptPages* kept,
                uint64_t* first);
 
+  // The same anywhere, with the caller's operation, whose intent stays: until it is cleared, the
+  // caller's death undoes the allocation.
+  int AllocateHeld(uint32_t operation, uint64_t count, int node, KeptPages* kept, uint64_t* first);
+
   // Frees what is allocated, reserved or ahead in the range, and gives its memory back.
   int Free(uint64_t first, uint64_t count);
 
@@ -61,8 +65,8 @@ class Allocator {
   const PageContext& context() const { return context_; }
 
  private:
-  int AllocateOnce(std::optional<uint64_t> at, uint64_t count, int node, KeptPages* kept,
-                   uint64_t* first);
+  int AllocateOnce(uint32_t operation, std::optional<uint64_t> at, uint64_t count, int node,
+                   KeptPages* kept, uint64_t* first);
   int AdoptIn(uint32_t operation, const PageRange& free_pages, bool zero_too);
   int FreeOnce(uint64_t first, uint64_t count);
   int ReserveOnce(uint64_t first, uint64_t count);

@@ -36,7 +36,7 @@ BitmapLayout LayBitmap(uint64_t bits, uint64_t* next_word) {
 
 }  // namespace
 
-Layout::Layout(uint64_t max_pages) {
+Layout::Layout(uint64_t max_pages, uint32_t page_shift) {
   uint64_t next = kCounterWords;
   intents = next;
   next += uint64_t{kMaxOperations} * kIntentWords;
@@ -54,6 +54,12 @@ Layout::Layout(uint64_t max_pages) {
   next += block_count;
   nodes = next = (next + kNodeWords - 1) / kNodeWords * kNodeWords;
   next += node_count * kNodeWords;
+  heap_lists = next;
+  next += kHeapClasses;
+  spans = next;
+  // Of 4 KiB pages a span has 4 at least.
+  span_count = (page_shift == kGranuleShift ? max_pages / 4 : max_pages) + 1;
+  next += span_count * kSpanWords;
   word_count = next;
 
   uint64_t offset = kAlign;
@@ -65,6 +71,17 @@ Layout::Layout(uint64_t max_pages) {
   offset = AlignUp(offset + word_count * sizeof(Word));
   states_offset = offset;
   offset = AlignUp(offset + max_pages * sizeof(PageState));
+  span_hints_offset = offset;
+  offset = AlignUp(offset + span_count * sizeof(SpanHints));
+  span_map_offset = offset;
+  offset = AlignUp(offset + max_pages * sizeof(uint32_t));
+  const uint64_t bit_words = (max_pages << (page_shift - kGranuleShift)) * kGranuleBitWords;
+  free_bits_offset = offset;
+  offset = AlignUp(offset + bit_words * sizeof(uint64_t));
+  remote_bits_offset = offset;
+  offset = AlignUp(offset + bit_words * sizeof(uint64_t));
+  caches_offset = offset;
+  offset = AlignUp(offset + kMaxHeapCaches * sizeof(uint32_t));
   locks_offset = offset;
   offset = AlignUp(offset + kMaxProcesses);
   total_bytes = offset;
@@ -87,7 +104,7 @@ absl::StatusOr<uint8_t*> MapControl(int fd, uint64_t bytes) {
 
 absl::StatusOr<Control> Control::Create(const ArenaDescription& description) {
   const Geometry& geometry = description.geometry;
-  const Layout layout(geometry.max_pages);
+  const Layout layout(geometry.max_pages, geometry.page_shift);
   absl::StatusOr<UniqueFd> fd = CreateBacking("uarena-control", layout.total_bytes, false);
   if (!fd.ok()) return fd.status();
   absl::StatusOr<uint8_t*> map = MapControl(fd->get(), layout.total_bytes);
@@ -106,6 +123,7 @@ absl::StatusOr<Control> Control::Create(const ArenaDescription& description) {
   header.numa_node = description.numa_node;
   description.name.copy(header.name, sizeof(header.name) - 1);
   header.operation_high.store(1);  // 0 means none
+  header.cache_high.store(1);
 
   // Nobody else has the memfd yet, so the first transaction may use any record.
   Transaction transaction(control, 1);
@@ -157,7 +175,7 @@ absl::StatusOr<Control> Control::Attach(UniqueFd fd) {
       !CheckPlacement(geometry.base, geometry.bytes(), geometry.page_size()).ok()) {
     return absl::InvalidArgumentError("the control memfd describes an impossible arena");
   }
-  const Layout layout(geometry.max_pages);
+  const Layout layout(geometry.max_pages, geometry.page_shift);
   if (*bytes < layout.total_bytes) {
     return absl::InvalidArgumentError(absl::StrCat(
         "the control memfd has ", *bytes, " bytes where ", layout.total_bytes, " are needed"));
@@ -169,7 +187,7 @@ absl::StatusOr<Control> Control::Attach(UniqueFd fd) {
 
 Control::Control(UniqueFd fd, uint8_t* map, const ArenaDescription& description)
     : description_(description),
-      layout_(description.geometry.max_pages),
+      layout_(description.geometry.max_pages, description.geometry.page_shift),
       fd_(std::move(fd)),
       map_(map) {}
 

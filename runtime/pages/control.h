@@ -56,6 +56,27 @@ class Control {
   PageState& state(uint64_t page) const {
     return reinterpret_cast<PageState*>(map_ + layout_.states_offset)[page];
   }
+  uint64_t SpanIndex(uint32_t span, SpanWord word) const {
+    return layout_.spans + uint64_t{span} * kSpanWords + word;
+  }
+  SpanHints& span_hints(uint32_t span) const {
+    return reinterpret_cast<SpanHints*>(map_ + layout_.span_hints_offset)[span];
+  }
+  std::atomic<uint32_t>& span_map(uint64_t page) const {
+    return reinterpret_cast<std::atomic<uint32_t>*>(map_ + layout_.span_map_offset)[page];
+  }
+  // The bits of the blocks from a page on.
+  std::atomic<uint64_t>* free_bits(uint64_t page) const {
+    return reinterpret_cast<std::atomic<uint64_t>*>(map_ + layout_.free_bits_offset) +
+           FirstBitWord(page);
+  }
+  std::atomic<uint64_t>* remote_bits(uint64_t page) const {
+    return reinterpret_cast<std::atomic<uint64_t>*>(map_ + layout_.remote_bits_offset) +
+           FirstBitWord(page);
+  }
+  std::atomic<uint32_t>& cache(uint32_t id) const {
+    return reinterpret_cast<std::atomic<uint32_t>*>(map_ + layout_.caches_offset)[id];
+  }
   OperationRecord& operation(uint32_t index) const {
     return reinterpret_cast<OperationRecord*>(map_ + layout_.operations_offset)[index];
   }
@@ -66,9 +87,12 @@ class Control {
 
  private:
   Control(UniqueFd fd, uint8_t* map, const ArenaDescription& description);
+  uint64_t FirstBitWord(uint64_t page) const {
+    return (page << (description_.geometry.page_shift - kGranuleShift)) * kGranuleBitWords;
+  }
 
   ArenaDescription description_;
-  Layout layout_{1};
+  Layout layout_{1, kGranuleShift};
   UniqueFd fd_;
   uint8_t* map_ = nullptr;
 };

@@ -109,11 +109,19 @@ std::atomic<uint64_t>& KeptPages::Hint(uint32_t shard, uint32_t i) const {
 
 bool KeptPages::Take(uint64_t count, uint64_t* first) {
   if (pages_.load(std::memory_order_relaxed) < static_cast<int64_t>(count)) return false;
+  const Operation operation(*context_.control, slot_);
+  if (operation.index() == 0 || !TakeHeld(operation.index(), count, first)) return false;
+  StoreIntentKind(*context_.control, operation.index(), IntentKind::kNone, 0);
+  return true;
+}
+
+bool KeptPages::TakeHeld(uint32_t operation, uint64_t count, uint64_t* first) {
+  if (pages_.load(std::memory_order_relaxed) < static_cast<int64_t>(count)) return false;
   const uint32_t home = HomeShard(kShards);
   for (uint32_t i = 0; i < kShards; ++i) {
     const uint32_t shard = (home + i) % kShards;
     const Claimed claimed(shards_[shard]);
-    if (claimed && TakeFrom(shard, count, first)) {
+    if (claimed && TakeFrom(operation, shard, count, first)) {
       shards_[home].misses.store(0, std::memory_order_relaxed);
       return true;
     }
@@ -121,7 +129,7 @@ bool KeptPages::Take(uint64_t count, uint64_t* first) {
   return false;
 }
 
-bool KeptPages::TakeFrom(uint32_t shard, uint64_t count, uint64_t* first) {
+bool KeptPages::TakeFrom(uint32_t operation, uint32_t shard, uint64_t count, uint64_t* first) {
   const Control& control = *context_.control;
   while (true) {
     // Best fit, so that short ranges do not crumble long ones.
@@ -134,19 +142,16 @@ bool KeptPages::TakeFrom(uint32_t shard, uint64_t count, uint64_t* first) {
       range = at;
     }
     if (best == kRanges) return false;
-    const Operation operation(control, slot_);
-    const uint32_t number = operation.index();
-    if (number == 0) return false;
     *first = range.first;
-    const uint32_t delta = KeptDelta(control, number);
-    StoreIntent(control, number, {IntentKind::kTakeKept, 0, *first, count, *first, delta});
+    const uint32_t delta = KeptDelta(control, operation);
+    StoreIntent(control, operation, {IntentKind::kTakeKept, 0, *first, count, *first, delta});
     Hint(shard, best)
         .store(range.count == count ? 0 : PackHint(*first + count, range.count - count),
                std::memory_order_release);
     pages_.fetch_sub(static_cast<int64_t>(count), std::memory_order_relaxed);
     UARENA_FAILPOINT("take.noted");
     const uint64_t seized =
-        Seize(control, number, *first, count, PageKind::kKept, PageKind::kClaimed);
+        Seize(control, operation, *first, count, PageKind::kKept, PageKind::kClaimed);
     UARENA_FAILPOINT("take.claimed");
     bool zero = seized == count;
     for (uint64_t i = 0; zero && i < count; ++i) {
@@ -154,16 +159,15 @@ bool KeptPages::TakeFrom(uint32_t shard, uint64_t count, uint64_t* first) {
     }
     if (!zero) {
       // Somebody else has allocated or touched one of them.
-      Settle(control, number, *first, seized, PageKind::kClaimed, PageKind::kKept);
-      ReleaseKept(context_, number, *first, count);
+      Settle(control, operation, *first, seized, PageKind::kClaimed, PageKind::kKept);
+      ReleaseKept(context_, operation, *first, count);
       continue;
     }
-    SetKeptDelta(control, number, uint64_t{delta} - count);
-    StoreIntentKind(control, number, IntentKind::kTakeKept, 1);
+    SetKeptDelta(control, operation, uint64_t{delta} - count);
+    StoreIntentKind(control, operation, IntentKind::kTakeKept, 1);
     UARENA_FAILPOINT("take.counted");
-    FillStates(control, number, *first, count, PageKind::kAllocated);
+    FillStates(control, operation, *first, count, PageKind::kAllocated);
     UARENA_FAILPOINT("take.filled");
-    StoreIntentKind(control, number, IntentKind::kNone, 0);
     return true;
   }
 }
@@ -187,37 +191,46 @@ bool KeptPages::PlaceFor(uint32_t shard, uint64_t first, uint64_t count, uint32_
 }
 
 bool KeptPages::Keep(uint64_t first, uint64_t count) {
-  const Control& control = *context_.control;
   if (pages_.load(std::memory_order_relaxed) + count > limit_) return false;
-  const uint32_t shard = HomeShard(kShards);
+  const Operation operation(*context_.control, slot_);
+  return operation.index() != 0 &&
+         KeepIn(operation.index(), HomeShard(kShards), first, count, IntentKind::kNone);
+}
+
+bool KeptPages::KeepRun(uint32_t operation, uint64_t first, uint64_t count) {
+  if (pages_.load(std::memory_order_relaxed) + count > limit_) return false;
+  return KeepIn(operation, HomeShard(kShards), first, count, IntentKind::kFreeRun);
+}
+
+// `otherwise` is the kind of the intent if it cannot be done.
+bool KeptPages::KeepIn(uint32_t operation, uint32_t shard, uint64_t first, uint64_t count,
+                       IntentKind otherwise) {
+  const Control& control = *context_.control;
   const Claimed claimed(shards_[shard]);
   uint32_t index = 0;
   PageRange joined;
   if (!claimed || !PlaceFor(shard, first, count, &index, &joined)) return false;
-  const Operation operation(control, slot_);
-  const uint32_t number = operation.index();
-  if (number == 0) return false;
-  const uint32_t delta = KeptDelta(control, number);
-  StoreIntent(control, number, {IntentKind::kKeep, 0, first, count, first, delta});
+  const uint32_t delta = KeptDelta(control, operation);
+  StoreIntent(control, operation, {IntentKind::kKeep, 0, first, count, first, delta});
   const uint64_t seized =
-      Seize(control, number, first, count, PageKind::kAllocated, PageKind::kDrainingAllocated);
+      Seize(control, operation, first, count, PageKind::kAllocated, PageKind::kDrainingAllocated);
   UARENA_FAILPOINT("keep.draining");
   if (seized != count) {
-    Settle(control, number, first, seized, PageKind::kDrainingAllocated, PageKind::kAllocated);
-    StoreIntentKind(control, number, IntentKind::kNone, 0);
+    Settle(control, operation, first, seized, PageKind::kDrainingAllocated, PageKind::kAllocated);
+    StoreIntentKind(control, operation, otherwise, 0);
     return false;
   }
   const Geometry& geometry = control.description().geometry;
   memset(reinterpret_cast<void*>(geometry.AddressOf(first)), 0, count << geometry.page_shift);
   UARENA_FAILPOINT("keep.zeroed");
-  SetKeptDelta(control, number, uint64_t{delta} + count);
-  StoreIntentKind(control, number, IntentKind::kKeep, 1);
+  SetKeptDelta(control, operation, uint64_t{delta} + count);
+  StoreIntentKind(control, operation, IntentKind::kKeep, 1);
   UARENA_FAILPOINT("keep.counted");
-  Settle(control, number, first, count, PageKind::kDrainingAllocated, PageKind::kKept);
+  Settle(control, operation, first, count, PageKind::kDrainingAllocated, PageKind::kKept);
   Hint(shard, index).store(PackHint(joined.first, joined.count), std::memory_order_release);
   pages_.fetch_add(static_cast<int64_t>(count), std::memory_order_relaxed);
   UARENA_FAILPOINT("keep.noted");
-  StoreIntentKind(control, number, IntentKind::kNone, 0);
+  StoreIntentKind(control, operation, IntentKind::kNone, 0);
   return true;
 }
 
@@ -270,10 +283,11 @@ void RecoverKeep(const PageContext& context, uint32_t operation) {
   const Control& control = *context.control;
   const Intent intent = LoadIntent(control, operation);
   if (intent.phase == 0) {
-    // Not all zeroed: free them as if they were not to be kept.
+    // Not all zeroed: free them as if they were not to be kept; also those not seized yet that
+    // carry the operation's number, as all of a run do.
     SetKeptDelta(control, operation, intent.wanted);
-    StoreIntentKind(control, operation, IntentKind::kFree, 0);
-    FinishFree(context, operation);
+    StoreIntentKind(control, operation, IntentKind::kFreeRun, 0);
+    FreeRun(context, operation);
     return;
   }
   Settle(control, operation, intent.first, intent.count, PageKind::kDrainingAllocated,

@@ -39,10 +39,16 @@ class KeptPages {
 
   // Takes `count` adjoining pages, zero and mapped. False: not from here.
   bool Take(uint64_t count, uint64_t* first);
+  // The same with the caller's operation, whose intent stays: until it is cleared, the caller's
+  // death undoes the taking.
+  bool TakeHeld(uint32_t operation, uint64_t count, uint64_t* first);
 
   // Frees pages, all of which must be allocated, by keeping them. False: nothing has changed; free
   // them otherwise.
   bool Keep(uint64_t first, uint64_t count);
+  // The same with the caller's operation, whose intent is kFreeRun of these pages, and still is if
+  // the answer is false.
+  bool KeepRun(uint32_t operation, uint64_t first, uint64_t count);
 
   // For an allocation that Take did not serve: counts it and returns how many came before it in a
   // row; and how many pages it should add to [first, first + count).
@@ -64,7 +70,9 @@ class KeptPages {
   class Claimed;  // a shard, for the time of a call
 
   std::atomic<uint64_t>& Hint(uint32_t shard, uint32_t i) const;
-  bool TakeFrom(uint32_t shard, uint64_t count, uint64_t* first);
+  bool TakeFrom(uint32_t operation, uint32_t shard, uint64_t count, uint64_t* first);
+  bool KeepIn(uint32_t operation, uint32_t shard, uint64_t first, uint64_t count,
+              IntentKind otherwise);
   // The hint that a range can be noted in, by itself or joined to one; false: there is none.
   bool PlaceFor(uint32_t shard, uint64_t first, uint64_t count, uint32_t* index,
                 PageRange* joined) const;

@@ -9,6 +9,7 @@
 // What is indexed by page is kept small, since the first touch of each page of control memory is
 // a fault of its own: 0.5 bytes for the free ranges' index and 2 for the state. What describes a
 // free range lies in a pool that grows with the number of ranges, not with the size of the arena.
+// The heap's parts are only touched for pages that the heap has.
 #ifndef UARENA_PAGES_LAYOUT_H_
 #define UARENA_PAGES_LAYOUT_H_
 
@@ -18,7 +19,7 @@
 namespace uarena {
 
 inline constexpr uint64_t kControlMagic = 0x31616e6572617561;  // "auarena1"
-inline constexpr uint32_t kLayoutVersion = 2;
+inline constexpr uint32_t kLayoutVersion = 3;
 
 inline constexpr uint32_t kMaxProcesses = 1024;
 inline constexpr uint32_t kMaxOperations = 4096;  // record 0 is never used: 0 means none
@@ -56,6 +57,7 @@ struct alignas(64) ControlHeader {
   // Records from here on have never been used; keeps scans short.
   std::atomic<uint32_t> process_high;
   std::atomic<uint32_t> operation_high;
+  std::atomic<uint32_t> cache_high;
   // Not 0 once a free page may hold memory: one that was populated ahead and given back, or any
   // page if some process has no userfaultfd. Such pages can be touched without anybody being told.
   std::atomic<uint32_t> free_pages_hold_memory;
@@ -79,6 +81,8 @@ enum CounterWord : uint32_t {
   kWordKept,       // to which the operations' kept_delta must be added
   kWordNodesUsed,  // of the pool, ever
   kWordFreeNode,   // the first of the list of nodes that are not used now; 0: none
+  kWordSpansUsed,  // of the heap's span table, ever
+  kWordFreeSpan,   // the first of the list of spans that are not used now; 0: none
   kCounterWords = 16,
 };
 
@@ -92,6 +96,7 @@ enum class IntentKind : uint32_t {
   kConvert,   // complete: one page becomes allocated; the cursor holds what it was
   kKeep,      // phase 0: free instead; 1: complete
   kTakeKept,  // phase 0: give back; 1: undo
+  kFreeRun,   // complete: pages ALLOCATED under the operation's number are drained, then as kFree
 };
 // The kind word also holds how far the operation is.
 inline constexpr uint32_t kIntentKindBits = 8;
@@ -141,6 +146,31 @@ inline uint64_t SizeClass(uint64_t size) {
   return size < kExactSizes ? size : kExactSizes + (size - kExactSizes) / kClassSizes;
 }
 
+// Words of a span, a run of pages that the heap has. Spans are numbered from 1; 0 is none. The heap
+// is described in runtime/heap/span_table.h; here is only where it lies.
+enum SpanWord : uint32_t {
+  kSpanState = 0,  // whose, of what kind, of which size class
+  kSpanFirst,      // page
+  kSpanCount,      // of pages
+  kSpanNext,       // in the list of its class that nobody owns, or of spans that are not used
+  kSpanRemote,     // never in a transaction: where others have freed blocks; see heap/blocks.h
+  kSpanWords = 8,  // a cache line
+};
+inline constexpr uint32_t kHeapClasses = 128;  // lists of spans that nobody owns, by size class
+inline constexpr uint32_t kMaxHeapCaches = 65'536;  // cache 0 is nobody's
+// The smallest block is 16 bytes, so 4 KiB have 256 bits: 4 words of 64.
+inline constexpr uint32_t kGranuleShift = 12;
+inline constexpr uint32_t kGranuleBitWords = 4;
+
+// What only a span's owner writes, and what can be computed from its blocks' bits: hints.
+struct alignas(64) SpanHints {
+  std::atomic<uint64_t> summary;  // bit i: group i of words of free bits may have one set
+  std::atomic<uint32_t> used;     // blocks not free, as far as the owner knows
+  std::atomic<uint32_t> place;    // in which of its owner's lists
+  std::atomic<uint32_t> next;     // there
+  std::atomic<uint32_t> prev;
+};
+
 struct TransactionWrite {
   std::atomic<uint64_t> index;
   std::atomic<uint64_t> value;
@@ -159,7 +189,9 @@ struct alignas(64) ProcessRecord {
   std::atomic<uint32_t> state;  // 0 free, 1 attached
   std::atomic<uint32_t> pid;    // to show; never to decide
   std::atomic<uint32_t> mode;   // FaultMode
-  std::atomic<uint32_t> unused;
+  // Which of the processes that have had this slot, and will: counts on when one attaches and when
+  // a dead one is recovered. See OwnerId.
+  std::atomic<uint32_t> generation;
   std::atomic<uint64_t> faults;
   std::atomic<uint64_t> pages_populated;
   std::atomic<uint64_t> resolve_ns;
@@ -211,9 +243,9 @@ struct BitmapLayout {
   uint64_t first_word[kMaxLevels] = {};
 };
 
-// Byte offsets and word indexes, computed from max_pages alone.
+// Byte offsets and word indexes, computed from the arena's geometry alone.
 struct Layout {
-  explicit Layout(uint64_t max_pages);
+  Layout(uint64_t max_pages, uint32_t page_shift);
 
   uint64_t intents;  // word indexes
   uint64_t roots;
@@ -226,12 +258,20 @@ struct Layout {
   uint64_t class_count;
   uint64_t block_count;
   uint64_t node_count;  // ranges cannot touch, so half the pages is enough
+  uint64_t heap_lists;  // the first span of each class that nobody owns
+  uint64_t spans;       // span 0 is never used
+  uint64_t span_count;
 
   uint64_t processes_offset;  // bytes from the start of the control memfd
   uint64_t operations_offset;
   uint64_t words_offset;
   uint64_t states_offset;
-  uint64_t locks_offset;  // bytes that are only ever locked
+  uint64_t span_hints_offset;
+  uint64_t span_map_offset;     // of each page: the span that it is in, or was
+  uint64_t free_bits_offset;    // of each block of 16 bytes: set by its span's owner
+  uint64_t remote_bits_offset;  // the same, set by others
+  uint64_t caches_offset;       // of each cache: process slot + 1, or 0; see heap/span_table.h
+  uint64_t locks_offset;        // bytes that are only ever locked
   uint64_t total_bytes;
 };
 

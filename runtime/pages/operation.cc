@@ -60,6 +60,7 @@ absl::StatusOr<Membership> Membership::Join(const Control& control) {
       }
       UARENA_FAILPOINT("join.locked");
       ClearCounters(record);
+      record.generation.fetch_add(1, std::memory_order_relaxed);
       record.pid.store(static_cast<uint32_t>(getpid()), std::memory_order_relaxed);
       RaiseTo(control.header().process_high, slot + 1);
       record.state.store(1, std::memory_order_release);
@@ -79,6 +80,20 @@ void Membership::Leave(const Control& control) {
   control.process(slot_).state.store(0, std::memory_order_release);
   UARENA_FAILPOINT("leave.locked");
   lock_fd_.reset();
+}
+
+uint32_t OwnerId(const Control& control, uint32_t slot) {
+  const uint32_t generation = control.process(slot).generation.load(std::memory_order_acquire);
+  return ((generation & ((1u << kOwnerGenerationBits) - 1)) << kOwnerSlotBits) | (slot + 1);
+}
+
+bool OwnerAlive(const Control& control, uint32_t owner_id) {
+  const uint32_t slot = (owner_id & ((1u << kOwnerSlotBits) - 1)) - 1;
+  if (slot >= kMaxProcesses) return false;
+  if (control.process(slot).state.load(std::memory_order_acquire) == 0) return false;
+  if (OwnerId(control, slot) != owner_id) return false;
+  // An error is no proof of death.
+  return sys::ByteLocked(control.fd(), control.LockOffset(slot)) != 0;
 }
 
 Operation::Operation(const Control& control, uint32_t process_slot) : control_(control) {

@@ -35,6 +35,21 @@ class Membership {
   uint32_t slot_ = 0;
 };
 
+// Names a process among all that ever attach, slots being reused: what has it as its owner belongs
+// to nobody else later. The low kOwnerSlotBits are the slot plus 1, then the slot's generation, of
+// which after 2^19 attachments, and recoveries, of one slot comes the same again. 0 is nobody; the
+// slot bits of all ones are free for other meanings.
+inline constexpr uint32_t kOwnerSlotBits = 11;
+inline constexpr uint32_t kOwnerGenerationBits = 19;
+inline constexpr uint32_t kOwnerBits = kOwnerSlotBits + kOwnerGenerationBits;
+static_assert(kMaxProcesses + 1 < 1u << kOwnerSlotBits);
+
+// The process that has the slot now.
+uint32_t OwnerId(const Control& control, uint32_t slot);
+// Whether that process is still attached, be it stopped. Once false, it is false for ever. True for
+// a moment too long is possible, for good if the kernel cannot be asked. Async-signal-safe.
+bool OwnerAlive(const Control& control, uint32_t owner_id);
+
 // An operation record for the time of one call. Async-signal-safe.
 class Operation {
  public:

@@ -27,6 +27,10 @@ uint32_t OperationHigh(const Control& control) {
   return std::min(control.header().operation_high.load(std::memory_order_acquire), kMaxOperations);
 }
 
+uint32_t CacheHigh(const Control& control) {
+  return std::min(control.header().cache_high.load(std::memory_order_acquire), kMaxHeapCaches);
+}
+
 void RecoverOperation(const PageContext& context, uint32_t operation) {
   const Control& control = *context.control;
   // Its last transaction may be published and not yet applied.
@@ -44,6 +48,9 @@ void RecoverOperation(const PageContext& context, uint32_t operation) {
       break;
     case IntentKind::kFree:
       FinishFree(context, operation);
+      break;
+    case IntentKind::kFreeRun:
+      FreeRun(context, operation);
       break;
     case IntentKind::kConvert:
       FinishConvert(context, operation);
@@ -68,6 +75,10 @@ bool LeftWork(const Control& control, uint32_t slot) {
   for (uint32_t i = 1; i < OperationHigh(control); ++i) {
     if (control.operation(i).owner.load(std::memory_order_acquire) == slot + 1) return true;
   }
+  for (uint32_t i = 1; i < CacheHigh(control); ++i) {
+    // The highest bit is the heap's.
+    if ((control.cache(i).load(std::memory_order_acquire) & ~(1u << 31)) == slot + 1) return true;
+  }
   return false;
 }
 
@@ -91,6 +102,9 @@ int RecoverAlone(const Control& control, const PageContext* context) {
     const RecoveryFd kept(lock.get());
     if (sys::LockByte(lock.get(), control.LockOffset(slot)) != 0) continue;
     if (record.state.load(std::memory_order_acquire) == 0) continue;
+    // From here on our lock, however long we may be stopped with it, is not taken for the dead
+    // one's.
+    record.generation.fetch_add(1, std::memory_order_release);
     if (context == nullptr && LeftWork(control, slot)) continue;
     for (uint32_t i = 1; i < OperationHigh(control); ++i) {
       if (control.operation(i).owner.load(std::memory_order_acquire) == slot + 1) {
@@ -101,6 +115,8 @@ int RecoverAlone(const Control& control, const PageContext* context) {
       // As if it released them itself; so if we die as well, the next recovery goes on with it.
       const Operation operation(control, slot);
       if (operation.index() == 0) continue;
+      if (context->recover_heap != nullptr)
+        context->recover_heap(*context, operation.index(), slot);
       ReleaseKeptOf(*context, operation.index(), slot);
     }
     record.state.store(0, std::memory_order_release);

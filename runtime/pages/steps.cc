@@ -219,6 +219,21 @@ int FinishFree(const PageContext& context, uint32_t operation) {
   return error;
 }
 
+void TagRun(const Control& control, uint32_t operation, uint64_t first, uint64_t count) {
+  FillStates(control, operation, first, count, PageKind::kAllocated);
+}
+
+int FreeRun(const PageContext& context, uint32_t operation) {
+  const Control& control = *context.control;
+  const Intent intent = LoadIntent(control, operation);
+  for (uint64_t page = intent.first; page < intent.first + intent.count; ++page) {
+    Swap(control.state(page), PackState(PageKind::kAllocated, operation),
+         PackState(PageKind::kDrainingAllocated, operation));
+  }
+  StoreIntentKind(control, operation, IntentKind::kFree, 0);
+  return FinishFree(context, operation);
+}
+
 void ReleaseKept(const PageContext& context, uint32_t operation, uint64_t first, uint64_t count) {
   const Control& control = *context.control;
   control.header().free_pages_hold_memory.store(1);

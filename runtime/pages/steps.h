@@ -20,12 +20,20 @@
 
 namespace uarena {
 
+struct PageContext;
+
+// Returns what a dead process's threads had of the heap, which lies above this layer; `operation`
+// is the process's. Repeatable.
+using RecoverHeapFunction = void (*)(const PageContext& context, uint32_t operation,
+                                     uint32_t process_slot);
+
 // What the steps work on: one arena as one process sees it.
 struct PageContext {
   const Control* control = nullptr;
   Mapper mapper;
   int data_fd = -1;
   bool attached = false;  // the arena's pages are mapped in this process, which can read them there
+  RecoverHeapFunction recover_heap = nullptr;
 };
 
 // A range that is to be claimed: `wanted` pages that were asked for, or touched, and after them
@@ -69,6 +77,12 @@ void FinishTouch(const PageContext& context, uint32_t operation);
 // Ends a freeing: punches (phase 0), inserts from the cursor on, clears. An error of the punching
 // leaves those pages as they were before.
 int FinishFree(const PageContext& context, uint32_t operation);
+
+// Frees a run of pages that are all ALLOCATED under the operation's number, as its intent kFreeRun
+// says. Like FinishFree.
+int FreeRun(const PageContext& context, uint32_t operation);
+// Gives pages that the caller has allocated the operation's number, which FreeRun needs.
+void TagRun(const Control& control, uint32_t operation, uint64_t first, uint64_t count);
 
 // Gives up pages that some process keeps: they become free and stay populated, since somebody may
 // just be touching them, or have done so: a free page with data is a touched page.

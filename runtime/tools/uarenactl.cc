@@ -19,6 +19,8 @@
 #include "absl/strings/str_format.h"
 #include "client/daemon_client.h"
 #include "fault/resolver.h"
+#include "heap/heap_check.h"
+#include "heap/heap_recovery.h"
 #include "memory/backing.h"
 #include "nlohmann/json.hpp"
 #include "os/syscall.h"
@@ -162,9 +164,12 @@ int Check(const std::string& name) {
   if (!membership.ok()) return Fail(membership.status());
   const PageContext context{&control,
                             Mapper(control.description().geometry, looked->opened.data.get(), -1),
-                            looked->opened.data.get()};
+                            looked->opened.data.get(), /*attached=*/false, RecoverHeap};
   const int recovered = RecoverDeadProcesses(control, context);
-  const absl::Status status = CheckInvariants(control, membership->slot());
+  absl::Status status = CheckInvariants(control, membership->slot());
+  if (status.ok()) {
+    status = CheckHeap(SpanTable(control, ShapesFor(control.description().geometry.page_shift)));
+  }
   membership->Leave(control);
   Print({{"name", name},
          {"recovered", recovered},

@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// One arena's heap, as one process has it: the caches of its threads.
+#ifndef UARENA_HEAP_ARENA_HEAP_H_
+#define UARENA_HEAP_ARENA_HEAP_H_
+
+#include <memory>
+#include <mutex>
+#include <vector>
+
+#include "heap/page_source.h"
+#include "heap/span_table.h"
+#include "heap/thread_cache.h"
+
+namespace uarena {
+
+// Thread-safe, but for Start, which comes before anything else: in a forked child again, since the
+// caches that it has then are the parent's.
+class ArenaHeap {
+ public:
+  void Start(const Control& control, const PageSource& source);
+
+  const SpanTable& table() const { return table_; }
+
+  // The cache of a thread, which `thread` names for as long as it runs; null: there is none left.
+  ThreadCache* CacheOf(const void* thread);
+  // When a thread ends: what it owns goes to whoever wants it.
+  void ThreadEnds(const void* thread);
+  // When the process detaches: the same for all of them.
+  void AbandonAll();
+
+  // A cache apart, for the calling thread to use; null: there is none left. It ends with
+  // ThreadCache::MergeInto.
+  std::unique_ptr<ThreadCache> NewApart();
+
+  void BeforeFork() { mutex_.lock(); }
+  void AfterFork() { mutex_.unlock(); }
+
+ private:
+  struct Owned {
+    const void* thread;
+    std::unique_ptr<ThreadCache> cache;
+  };
+  std::unique_ptr<ThreadCache> NewCache(bool apart);
+
+  SpanTable table_;
+  PageSource source_;
+  std::mutex mutex_;
+  std::vector<Owned> caches_;
+};
+
+}  // namespace uarena
+
+#endif  // UARENA_HEAP_ARENA_HEAP_H_

@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "heap/heap_recovery.h"
+
+#include "heap/blocks.h"
+#include "heap/span_table.h"
+#include "os/failpoint.h"
+
+namespace uarena {
+namespace {
+
+uint32_t OwnerOf(const Control& control, uint32_t cache) {
+  return control.cache(cache).load(std::memory_order_acquire);
+}
+
+void RecoverSpan(const SpanTable& table, const PageContext& context, uint32_t operation,
+                 uint32_t span, uint32_t dead) {
+  const Control& control = table.control();
+  const SpanState state = table.State(span);
+  const SpanPages pages = table.Pages(span);
+  const SpanShape* shape = table.SlabShape(state, pages);
+  const uint32_t owner = state.cache == 0 ? 0 : OwnerOf(control, state.cache);
+  if (shape != nullptr) {
+    Blocks blocks(table, span, pages.first, *shape);
+    if ((owner & ~kCacheApart) != dead) {
+      // The dead process may have freed a block here, and not have said so.
+      blocks.NoteRemote();
+      return;
+    }
+    if ((owner & kCacheApart) == 0 && blocks.CountUsed() != 0) {
+      AbandonSlab(table, operation, span);
+      return;
+    }
+  } else if ((owner & ~kCacheApart) != dead || state.kind == SpanKind::kUnused) {
+    return;
+  } else if (state.kind == SpanKind::kLarge && (owner & kCacheApart) == 0) {
+    DisownLarge(table, operation, span, state.cache);
+    return;
+  }
+  if (EndSpan(table, operation, span) == 0) FreeRun(context, operation);
+}
+
+}  // namespace
+
+void RecoverHeap(const PageContext& context, uint32_t operation, uint32_t process_slot) {
+  const Control& control = *context.control;
+  const uint32_t high = std::min(control.header().cache_high.load(), kMaxHeapCaches);
+  bool any = false;
+  for (uint32_t cache = 1; cache < high && !any; ++cache) {
+    any = (OwnerOf(control, cache) & ~kCacheApart) == process_slot + 1;
+  }
+  if (!any) return;
+  const SpanTable table(control, ShapesFor(control.description().geometry.page_shift));
+  for (uint32_t span = 1; span < table.end(); ++span) {
+    RecoverSpan(table, context, operation, span, process_slot + 1);
+    UARENA_FAILPOINT("heap.recovered");
+  }
+  for (uint32_t cache = 1; cache < high; ++cache) {
+    if ((OwnerOf(control, cache) & ~kCacheApart) == process_slot + 1) GiveCache(control, cache);
+  }
+}
+
+}  // namespace uarena

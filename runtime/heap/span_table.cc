@@ -1,0 +1,180 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "heap/span_table.h"
+
+#include <cerrno>
+
+#include "os/failpoint.h"
+#include "pages/operation.h"
+#include "pages/transaction.h"
+
+namespace uarena {
+namespace {
+
+void RaiseTo(std::atomic<uint32_t>& mark, uint32_t value) {
+  uint32_t seen = mark.load(std::memory_order_relaxed);
+  while (seen < value && !mark.compare_exchange_weak(seen, value)) {
+  }
+}
+
+void MapPages(const SpanTable& table, const SpanPages& pages, uint32_t span) {
+  for (uint64_t page = pages.first; page < pages.first + pages.count; ++page) {
+    table.control().span_map(page).store(span, std::memory_order_relaxed);
+  }
+}
+
+}  // namespace
+
+const SpanShapes& ShapesFor(uint32_t page_shift) {
+  static constexpr SpanShapes kSmall = MakeSpanShapes(12);
+  static constexpr SpanShapes kHuge = MakeSpanShapes(21);
+  static const SpanShapes other = MakeSpanShapes(page_shift);
+  return page_shift == 12 ? kSmall : page_shift == 21 ? kHuge : other;
+}
+
+uint32_t TakeCache(const Control& control, uint32_t process_slot, bool apart) {
+  for (uint32_t id = 1; id < kMaxHeapCaches; ++id) {
+    std::atomic<uint32_t>& record = control.cache(id);
+    if (record.load(std::memory_order_relaxed) != 0) continue;
+    // Before it is taken, so that recovery looks at it if we are killed right after.
+    RaiseTo(control.header().cache_high, id + 1);
+    uint32_t expected = 0;
+    if (record.compare_exchange_strong(expected, (process_slot + 1) | (apart ? kCacheApart : 0))) {
+      return id;
+    }
+  }
+  return 0;
+}
+
+void GiveCache(const Control& control, uint32_t cache) {
+  control.cache(cache).store(0, std::memory_order_release);
+}
+
+int CreateSpan(const SpanTable& table, uint32_t operation, const SpanPages& pages, uint32_t cache,
+               uint32_t* span) {
+  const Control& control = table.control();
+  UARENA_FAILPOINT("heap.allocated");
+  const int result = RunTransaction(control, operation, [&](Transaction& transaction) {
+    uint32_t taken = transaction.Read(kWordFreeSpan);
+    if (taken != 0) {
+      if (!table.Exists(taken)) transaction.MarkInconsistent();
+      transaction.Write(kWordFreeSpan, transaction.Read(control.SpanIndex(taken, kSpanNext)));
+    } else {
+      taken = transaction.Read(kWordSpansUsed) + 1;
+      if (!table.Exists(taken)) return -ENOSPC;
+      transaction.Write(kWordSpansUsed, taken);
+    }
+    transaction.Write(control.SpanIndex(taken, kSpanState),
+                      SpanState{SpanKind::kEmpty, 0, cache}.Pack());
+    transaction.Write(control.SpanIndex(taken, kSpanFirst), static_cast<uint32_t>(pages.first));
+    transaction.Write(control.SpanIndex(taken, kSpanCount), static_cast<uint32_t>(pages.count));
+    transaction.Write(control.SpanIndex(taken, kSpanNext), 0);
+    transaction.Write(control.IntentIndex(operation, kIntentKind),
+                      PackIntent(IntentKind::kNone, 0));
+    *span = taken;
+    return 0;
+  });
+  if (result == 0) UARENA_FAILPOINT("heap.created");
+  return result;
+}
+
+int EndSpan(const SpanTable& table, uint32_t operation, uint32_t span) {
+  const Control& control = table.control();
+  const SpanPages pages = table.Pages(span);
+  if (pages.count == 0) return -EUCLEAN;
+  MapPages(table, pages, 0);
+  TagRun(control, operation, pages.first, pages.count);
+  UARENA_FAILPOINT("heap.tagged");
+  const int result = RunTransaction(control, operation, [&](Transaction& transaction) {
+    transaction.Write(control.SpanIndex(span, kSpanState), SpanState().Pack());
+    transaction.Write(control.SpanIndex(span, kSpanNext), transaction.Read(kWordFreeSpan));
+    transaction.Write(kWordFreeSpan, span);
+    auto write = [&](IntentWord word, uint64_t value) {
+      transaction.Write(control.IntentIndex(operation, word), static_cast<uint32_t>(value));
+    };
+    write(kIntentFirst, pages.first);
+    write(kIntentCount, pages.count);
+    write(kIntentCursor, pages.first);
+    write(kIntentKind, PackIntent(IntentKind::kFreeRun, 0));
+    return 0;
+  });
+  if (result == 0) UARENA_FAILPOINT("heap.ended");
+  return result;
+}
+
+void SetOwnState(const SpanTable& table, uint32_t span, const SpanState& state) {
+  // As StoreWord: a late helper's compare-and-swap expects an older version.
+  Word& word = table.control().word(table.control().SpanIndex(span, kSpanState));
+  const uint64_t seen = word.load(std::memory_order_relaxed);
+  word.store(MakeWord(state.Pack(), WordVersion(seen)), std::memory_order_release);
+}
+
+void UseSpan(const SpanTable& table, uint32_t span, const SpanState& state) {
+  const SpanPages pages = table.Pages(span);
+  table.Remote(span).store(0, std::memory_order_relaxed);
+  MapPages(table, state.kind == SpanKind::kLarge ? SpanPages{pages.first, 1} : pages, span);
+  UARENA_FAILPOINT("heap.mapped");
+  SetOwnState(table, span, state);
+}
+
+int TakeLarge(const SpanTable& table, uint32_t operation, uint32_t span, uint64_t first,
+              uint32_t cache) {
+  const Control& control = table.control();
+  return RunTransaction(control, operation, [&](Transaction& transaction) {
+    const uint64_t state = control.SpanIndex(span, kSpanState);
+    if (SpanState::Unpack(transaction.Read(state)).kind != SpanKind::kLarge ||
+        transaction.Read(control.SpanIndex(span, kSpanFirst)) != first) {
+      return -ENOENT;
+    }
+    transaction.Write(state, SpanState{SpanKind::kEmpty, 0, cache}.Pack());
+    return 0;
+  });
+}
+
+int DisownLarge(const SpanTable& table, uint32_t operation, uint32_t span, uint32_t cache) {
+  const Control& control = table.control();
+  return RunTransaction(control, operation, [&](Transaction& transaction) {
+    const uint64_t state = control.SpanIndex(span, kSpanState);
+    if (transaction.Read(state) != SpanState{SpanKind::kLarge, 0, cache}.Pack()) return -ENOENT;
+    transaction.Write(state, SpanState{SpanKind::kLarge, 0, 0}.Pack());
+    return 0;
+  });
+}
+
+int AbandonSlab(const SpanTable& table, uint32_t operation, uint32_t span) {
+  const Control& control = table.control();
+  return RunTransaction(control, operation, [&](Transaction& transaction) {
+    SpanState state = SpanState::Unpack(transaction.Read(control.SpanIndex(span, kSpanState)));
+    if (state.kind != SpanKind::kSlab || state.cache == 0) return -ENOENT;
+    state.cache = 0;
+    const uint64_t list = control.layout().heap_lists + state.size_class;
+    transaction.Write(control.SpanIndex(span, kSpanState), state.Pack());
+    transaction.Write(control.SpanIndex(span, kSpanNext), transaction.Read(list));
+    transaction.Write(list, span);
+    return 0;
+  });
+}
+
+int AdoptSlab(const SpanTable& table, uint32_t operation, uint32_t size_class, uint32_t cache,
+              uint32_t* span) {
+  const Control& control = table.control();
+  return RunTransaction(control, operation, [&](Transaction& transaction) {
+    const uint64_t list = control.layout().heap_lists + size_class;
+    *span = transaction.Read(list);
+    if (*span == 0) return -ENOENT;
+    if (!table.Exists(*span)) {
+      transaction.MarkInconsistent();
+      return -EUCLEAN;
+    }
+    SpanState state = SpanState::Unpack(transaction.Read(control.SpanIndex(*span, kSpanState)));
+    if (state.kind != SpanKind::kSlab || state.cache != 0 || state.size_class != size_class) {
+      transaction.MarkInconsistent();
+      return -EUCLEAN;
+    }
+    state.cache = cache;
+    transaction.Write(control.SpanIndex(*span, kSpanState), state.Pack());
+    transaction.Write(list, transaction.Read(control.SpanIndex(*span, kSpanNext)));
+    return 0;
+  });
+}
+
+}  // namespace uarena

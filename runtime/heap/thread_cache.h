@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// One thread's part of a heap: the spans that it owns, by size class, and how it allocates from
+// them without anybody else's doing anything.
+//
+// A slab is current (its class allocates from it), available (has free blocks), or full. Full ones
+// get free blocks when others free them, which nobody announces: a class that needs a slab looks at
+// some of its full ones, in turn, before it takes pages. So at most a small part of them is
+// overlooked, and a process that is killed while it frees leaves nothing half done.
+#ifndef UARENA_HEAP_THREAD_CACHE_H_
+#define UARENA_HEAP_THREAD_CACHE_H_
+
+#include <array>
+#include <cstdint>
+#include <vector>
+
+#include "absl/base/optimization.h"
+#include "heap/blocks.h"
+#include "heap/empty_spans.h"
+#include "heap/page_source.h"
+#include "heap/slab_list.h"
+#include "heap/span_table.h"
+
+namespace uarena {
+
+// Belongs to one thread at a time.
+class ThreadCache {
+ public:
+  // `id` is the cache's number. With `apart` it takes nothing over from others: all that it owns it
+  // has allocated, so that what was allocated in it can be thrown away as a whole.
+  ThreadCache(const SpanTable& table, const PageSource& source, uint32_t id, bool apart);
+  ThreadCache(const ThreadCache&) = delete;
+  ThreadCache& operator=(const ThreadCache&) = delete;
+
+  uint32_t id() const { return id_; }
+  uint32_t page_shift() const { return table_.geometry().page_shift; }
+
+  // Null: the arena has no room, for which `last_error` is the reason, as -errno. The alignment
+  // must be a power of two up to the page size.
+  void* Allocate(uint64_t size, uint64_t alignment) {
+    uint32_t size_class = 0;
+    if (ABSL_PREDICT_TRUE(size - 1 < 1024 && alignment <= 16)) {
+      size_class = ClassOf(size);
+    } else if (!ClassFor(size, alignment, &size_class)) {
+      return AllocateLarge(size);
+    }
+    Class& of = classes_[size_class];
+    uint32_t block = 0;
+    if (ABSL_PREDICT_FALSE(!of.blocks.Take(&block))) return AllocateSlowly(size_class);
+    return reinterpret_cast<void*>(of.base + uint64_t{block} * of.size);
+  }
+  int last_error() const { return last_error_; }
+
+  // False: it is not a block in use.
+  bool Free(uint64_t address);
+
+  // Ends spans without a block in use, with `all` also those that nobody owns. Returns how many
+  // pages they had.
+  uint64_t Trim(bool all);
+  // Gives everything up, to whoever wants it.
+  void Abandon();
+  // Gives everything to the same thread's other cache.
+  void MergeInto(ThreadCache& other);
+
+  // The cache that the thread uses at the moment: this one, or one apart.
+  ThreadCache* in_use() { return in_use_ != nullptr ? in_use_ : this; }
+  void Use(ThreadCache* other) { in_use_ = other; }
+
+ private:
+  struct Class {
+    Blocks blocks;  // of the current slab
+    uint64_t base = 0;
+    uint32_t size = 0;
+    uint32_t current = 0;  // 0: none
+    SlabList available;
+    SlabList full;  // the one looked at longest ago first
+  };
+
+  bool ClassFor(uint64_t size, uint64_t alignment, uint32_t* size_class) const;
+  void* AllocateSlowly(uint32_t size_class);
+  void* AllocateLarge(uint64_t size);
+  bool FreeLarge(uint32_t span, uint64_t first);
+
+  Blocks BlocksOf(uint32_t span, uint32_t size_class) const {
+    return Blocks(table_, span, table_.Pages(span).first, table_.shapes().of[size_class]);
+  }
+  void* TakeFromCurrent(uint32_t size_class);
+  // Each makes a slab with free blocks the class's current one. False: there is none.
+  bool CollectCurrent(Class& of);
+  bool NextAvailable(Class& of, uint32_t size_class);
+  bool NextFull(Class& of, uint32_t size_class, uint32_t looks);
+  bool Adopt(Class& of, uint32_t size_class);
+  bool NewSlab(Class& of, uint32_t size_class);
+  void SetCurrent(Class& of, uint32_t size_class, uint32_t span);
+  void RetireCurrent(Class& of);
+  // Puts a slab of the cache's, which is in no list, where its blocks say that it belongs.
+  void Sort(Class& of, uint32_t size_class, uint32_t span);
+  // Calls visit(span) for each slab of the class, which is in no list then.
+  template <typename Visit>
+  void TakeApart(Class& of, Visit visit);
+
+  uint32_t NewSpan(uint64_t count);  // EMPTY; 0: there is no room
+  void BecomeEmpty(uint32_t span);
+  void KeepEmpty(uint32_t span);
+  bool End(uint32_t span);
+  // Takes back what can be had, if that is what the last error calls for.
+  bool MakeRoom();
+
+  SpanTable table_;
+  PageSource source_;
+  const uint32_t id_;
+  const bool apart_;
+  int last_error_ = 0;
+  ThreadCache* in_use_ = nullptr;
+  std::array<Class, kSizeClasses> classes_;
+  EmptySpans empty_;
+  std::vector<uint32_t> large_;  // what a cache apart has allocated
+};
+}  // namespace uarena
+
+#endif  // UARENA_HEAP_THREAD_CACHE_H_
