@@ -12,6 +12,7 @@
 #include "bench/objects/map_contenders.h"
 #include "bench/objects/private_heaps.h"
 #include "bench/objects/turns.h"
+#include "bench/objects/uarena_heap.h"
 #include "bench/support/select.h"
 
 namespace uarena::bench {
@@ -20,8 +21,8 @@ namespace {
 constexpr uint64_t kMostFindsPerSlice = 10000;
 
 std::vector<std::shared_ptr<HeapSubject>> AllHeaps() {
-  return {std::make_shared<BoostHeapSubject>(), std::make_shared<GlibcHeapSubject>(),
-          std::make_shared<FreeListsSubject>()};
+  return {std::make_shared<UarenaHeapSubject>(), std::make_shared<BoostHeapSubject>(),
+          std::make_shared<GlibcHeapSubject>(), std::make_shared<FreeListsSubject>()};
 }
 
 std::vector<std::shared_ptr<HeapWorkload>> AllHeapWorkloads(const ObjectEffort& effort) {
