@@ -20,8 +20,9 @@ const std::map<std::string, std::set<std::string>> kMayInclude = {
     {"heap", {"heap", "pages", "memory", "os"}},
     {"ipc", {"ipc", "os"}},
     {"client", {"client", "heap", "ipc", "fault", "pages", "memory", "os"}},
-    {"daemon", {"daemon", "heap", "client", "ipc", "fault", "pages", "memory", "os"}},
-    {"tools", {"tools", "heap", "client", "ipc", "fault", "pages", "memory", "os"}},
+    {"sync", {"sync", "client", "heap", "ipc", "fault", "pages", "memory", "os"}},
+    {"daemon", {"daemon", "sync", "client", "heap", "ipc", "fault", "pages", "memory", "os"}},
+    {"tools", {"tools", "sync", "client", "heap", "ipc", "fault", "pages", "memory", "os"}},
     {"include", {}},
 };
 

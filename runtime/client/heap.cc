@@ -17,6 +17,7 @@
 #include "heap/blocks.h"
 #include "heap/heap_check.h"
 #include "uarena/arena.h"
+#include "uarena/internal/thread_owner.h"
 
 namespace uarena {
 namespace {
@@ -62,7 +63,7 @@ ABSL_ATTRIBUTE_NOINLINE ThreadCache* LookUpCache(void* base) {
 inline ThreadCache* CacheFor(void* base) {
   const ThreadHeap& heap = Remembered(base);
   if (ABSL_PREDICT_TRUE(heap.base == base &&
-                        heap.epoch == AttachEpoch().load(std::memory_order_relaxed))) {
+                        heap.epoch == internal::g_attach_epoch.load(std::memory_order_relaxed))) {
     return heap.cache;
   }
   return LookUpCache(base);

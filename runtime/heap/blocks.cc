@@ -12,10 +12,10 @@ uint64_t BlockBits(const SpanShape& shape, uint32_t word) {
 
 }  // namespace
 
-void Blocks::Init(const Control& control, uint64_t first_page, const SpanShape& shape) {
+void Blocks::Init(const SpanTable& table, uint64_t first_page, const SpanShape& shape) {
   for (uint32_t word = 0; word < shape.words; ++word) {
-    control.free_bits(first_page)[word].store(BlockBits(shape, word), std::memory_order_relaxed);
-    control.remote_bits(first_page)[word].store(0, std::memory_order_relaxed);
+    table.FreeBits(first_page)[word].store(BlockBits(shape, word), std::memory_order_relaxed);
+    table.RemoteBits(first_page)[word].store(0, std::memory_order_relaxed);
   }
 }
 
@@ -31,11 +31,26 @@ void Blocks::Adopt() {
     }
   }
   hints_->summary.store(summary, std::memory_order_relaxed);
-  hints_->used.store(CountUsed(), std::memory_order_relaxed);
 }
 
-uint32_t Blocks::Collect() {
-  uint32_t collected = 0;
+std::atomic<uint64_t>* Blocks::FindFree(uint32_t* first_block) {
+  uint64_t summary = hints_->summary.load(std::memory_order_relaxed);
+  while (summary != 0) {
+    const auto group = static_cast<uint32_t>(std::countr_zero(summary));
+    const uint32_t end = std::min((group + 1) << shape_->group_shift, shape_->words);
+    for (uint32_t word = group << shape_->group_shift; word < end; ++word) {
+      if (free_[word].load(std::memory_order_relaxed) == 0) continue;
+      *first_block = word * 64;
+      return &free_[word];
+    }
+    summary &= summary - 1;
+    hints_->summary.store(summary, std::memory_order_relaxed);
+  }
+  return nullptr;
+}
+
+bool Blocks::Collect() {
+  bool collected = false;
   uint64_t groups = remote_->exchange(0);
   while (groups != 0) {
     const auto group = static_cast<uint32_t>(std::countr_zero(groups));
@@ -51,11 +66,10 @@ uint32_t Blocks::Collect() {
       const uint64_t bits = free_[word].load(std::memory_order_relaxed);
       free_[word].store(bits | remote, std::memory_order_relaxed);
       remote_bits_[word].fetch_and(~remote, std::memory_order_acq_rel);
-      collected += static_cast<uint32_t>(std::popcount(remote & ~bits));
+      collected = true;
       NoteFree(word);
     }
   }
-  AddUsed(-collected);
   return collected;
 }
 
@@ -67,6 +81,15 @@ uint32_t Blocks::CountUsed() const {
     used += static_cast<uint32_t>(std::popcount(BlockBits(*shape_, word) & ~bits));
   }
   return used;
+}
+
+uint32_t Blocks::CountFree() const {
+  uint32_t blocks = 0;
+  for (uint32_t word = 0; word < shape_->words; ++word) {
+    const uint64_t bits = free_[word].load(std::memory_order_relaxed);
+    blocks += static_cast<uint32_t>(std::popcount(bits & BlockBits(*shape_, word)));
+  }
+  return blocks;
 }
 
 bool Blocks::Damaged() const {

@@ -20,48 +20,25 @@
 
 namespace uarena {
 
-// Of the slab that a class without one has.
-inline constinit SpanHints g_no_hints{};
-
 // A slab's blocks, as one caller works on them.
 class Blocks {
  public:
-  // Of no slab: there is none to take.
-  Blocks() = default;
   Blocks(const SpanTable& table, uint32_t span, uint64_t first_page, const SpanShape& shape)
       : shape_(&shape),
-        free_(table.control().free_bits(first_page)),
-        remote_bits_(table.control().remote_bits(first_page)),
+        free_(table.FreeBits(first_page)),
+        remote_bits_(table.RemoteBits(first_page)),
         remote_(&table.Remote(span)),
         hints_(&table.Hints(span)) {}
 
   // Sets all blocks free. Before the span exists.
-  static void Init(const Control& control, uint64_t first_page, const SpanShape& shape);
+  static void Init(const SpanTable& table, uint64_t first_page, const SpanShape& shape);
 
   // By the owner: makes the hints anew. Collects as well.
   void Adopt();
 
-  // By the owner: takes a free block. False: there is none.
-  bool Take(uint32_t* block) {
-    uint64_t summary = hints_->summary.load(std::memory_order_relaxed);
-    while (summary != 0) {
-      const auto group = static_cast<uint32_t>(std::countr_zero(summary));
-      const uint32_t end = std::min((group + 1) << shape_->group_shift, shape_->words);
-      for (uint32_t word = group << shape_->group_shift; word < end; ++word) {
-        const uint64_t bits = free_[word].load(std::memory_order_relaxed);
-        if (bits == 0) continue;
-        *block = word * 64 + static_cast<uint32_t>(std::countr_zero(bits));
-        // Only in damaged memory, where no pointer beyond the span must come from.
-        if (*block >= shape_->blocks) return false;
-        free_[word].store(bits & (bits - 1), std::memory_order_relaxed);
-        AddUsed(1);
-        return true;
-      }
-      summary &= summary - 1;
-      hints_->summary.store(summary, std::memory_order_relaxed);
-    }
-    return false;
-  }
+  // By the owner: a word of bits of which one is set; the block of its first bit. Null: there is
+  // none.
+  std::atomic<uint64_t>* FindFree(uint32_t* first_block);
 
   // By the owner. False: the block is free already.
   bool Give(uint32_t block) {
@@ -76,7 +53,6 @@ class Blocks {
     // Released: the next owner of the block reads and writes it after this.
     free_[word].store(bits | bit, std::memory_order_release);
     if (bits == 0) NoteFree(word);
-    AddUsed(-1);
     return true;
   }
 
@@ -94,8 +70,8 @@ class Blocks {
 
   bool AnyRemote() const { return remote_->load(std::memory_order_relaxed) != 0; }
 
-  // By the owner: makes what others have freed free. Returns how many blocks.
-  uint32_t Collect();
+  // By the owner: makes what others have freed free. False: there was nothing.
+  bool Collect();
 
   // Whether the block is in use, as far as one can see from outside.
   bool InUse(uint32_t block) const {
@@ -112,21 +88,21 @@ class Blocks {
   // By whoever recovers a process that was killed after it set a remote bit, and before it said so.
   void NoteRemote();
 
-  uint32_t used() const { return hints_->used.load(std::memory_order_relaxed); }
+  // How many are free as far as the owner knows, counted.
+  uint32_t CountFree() const;
 
  private:
-  void AddUsed(uint32_t more) { hints_->used.store(used() + more, std::memory_order_relaxed); }
   void NoteFree(uint32_t word) {
     const uint64_t group = uint64_t{1} << (word >> shape_->group_shift);
     hints_->summary.store(hints_->summary.load(std::memory_order_relaxed) | group,
                           std::memory_order_relaxed);
   }
 
-  const SpanShape* shape_ = nullptr;
-  std::atomic<uint64_t>* free_ = nullptr;
-  std::atomic<uint64_t>* remote_bits_ = nullptr;
-  Word* remote_ = nullptr;  // bit i: some word of group i of the remote bits may not be 0
-  SpanHints* hints_ = &g_no_hints;
+  const SpanShape* shape_;
+  std::atomic<uint64_t>* free_;
+  std::atomic<uint64_t>* remote_bits_;
+  Word* remote_;  // bit i: some word of group i of the remote bits may not be 0
+  SpanHints* hints_;
 };
 
 }  // namespace uarena

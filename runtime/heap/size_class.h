@@ -40,6 +40,7 @@ struct SpanShape {
   uint32_t size = 0;    // of a block
   uint32_t blocks = 0;  // in a span; 0: the class is not used
   uint32_t pages = 0;
+  uint64_t bytes = 0;        // of those pages
   uint32_t words = 0;        // of 64 blocks' bits
   uint32_t group_shift = 0;  // log2 of the words that share a bit of the summary
   uint64_t reciprocal = 0;   // of the size
@@ -85,6 +86,7 @@ constexpr SpanShapes MakeSpanShapes(uint32_t page_shift) {
       shape.blocks = static_cast<uint32_t>(blocks);
       if (waste < 32) break;
     }
+    shape.bytes = uint64_t{shape.pages} << page_shift;
     shape.words = (shape.blocks + 63) / 64;
     while ((shape.words - 1) >> shape.group_shift >= 64) ++shape.group_shift;
     shape.reciprocal = ((uint64_t{1} << SpanShape::kReciprocalShift) + shape.size - 1) / shape.size;

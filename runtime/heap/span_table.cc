@@ -18,7 +18,7 @@ void RaiseTo(std::atomic<uint32_t>& mark, uint32_t value) {
 
 void MapPages(const SpanTable& table, const SpanPages& pages, uint32_t span) {
   for (uint64_t page = pages.first; page < pages.first + pages.count; ++page) {
-    table.control().span_map(page).store(span, std::memory_order_relaxed);
+    table.MapEntry(page).store(span, std::memory_order_relaxed);
   }
 }
 

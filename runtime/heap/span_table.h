@@ -52,23 +52,31 @@ class SpanTable {
  public:
   SpanTable() = default;
   SpanTable(const Control& control, const SpanShapes& shapes)
-      : control_(&control), shapes_(&shapes) {}
+      : control_(&control),
+        shapes_(&shapes),
+        geometry_(control.description().geometry),
+        span_count_(static_cast<uint32_t>(control.layout().span_count)),
+        words_(&control.word(control.layout().spans)),
+        hints_(&control.span_hints(0)),
+        map_(&control.span_map(0)),
+        free_bits_(control.free_bits(0)),
+        remote_bits_(control.remote_bits(0)),
+        bit_words_shift_(geometry_.page_shift - kGranuleShift) {}
 
   const Control& control() const { return *control_; }
   const SpanShapes& shapes() const { return *shapes_; }
-  const Geometry& geometry() const { return control_->description().geometry; }
+  const Geometry& geometry() const { return geometry_; }
 
   // Spans from here on have never been used.
   uint32_t end() const {
     const uint32_t used = WordValue(control_->word(kWordSpansUsed).load(std::memory_order_acquire));
-    return static_cast<uint32_t>(
-        std::min<uint64_t>(uint64_t{used} + 1, control_->layout().span_count));
+    return std::min(used, span_count_ - 1) + 1;
   }
-  bool Exists(uint32_t span) const { return span != 0 && span < control_->layout().span_count; }
+  bool Exists(uint32_t span) const { return span - 1 < span_count_ - 1; }
 
   SpanState State(uint32_t span) const { return SpanState::Unpack(Value(span, kSpanState)); }
   SpanPages Pages(uint32_t span) const {
-    const uint64_t max_pages = control_->max_pages();
+    const uint64_t max_pages = geometry_.max_pages;
     const uint64_t first = std::min<uint64_t>(Value(span, kSpanFirst), max_pages);
     return {first, std::min<uint64_t>(Value(span, kSpanCount), max_pages - first)};
   }
@@ -79,25 +87,37 @@ class SpanTable {
     return shape.blocks != 0 && pages.count == shape.pages ? &shape : nullptr;
   }
   uint32_t Value(uint32_t span, SpanWord word) const {
-    return WordValue(
-        control_->word(control_->SpanIndex(span, word)).load(std::memory_order_acquire));
+    return WordValue(words_[uint64_t{span} * kSpanWords + word].load(std::memory_order_acquire));
   }
-  Word& Remote(uint32_t span) const {
-    return control_->word(control_->SpanIndex(span, kSpanRemote));
-  }
-  SpanHints& Hints(uint32_t span) const { return control_->span_hints(span); }
+  Word& Remote(uint32_t span) const { return words_[uint64_t{span} * kSpanWords + kSpanRemote]; }
+  SpanHints& Hints(uint32_t span) const { return hints_[span]; }
+  std::atomic<uint32_t>& MapEntry(uint64_t page) const { return map_[page]; }
+  // The bits of the blocks from a page on.
+  std::atomic<uint64_t>* FreeBits(uint64_t page) const { return free_bits_ + BitWord(page); }
+  std::atomic<uint64_t>* RemoteBits(uint64_t page) const { return remote_bits_ + BitWord(page); }
 
   // The span that contains a page; 0: none.
   uint32_t SpanOf(uint64_t page) const {
-    const uint32_t span = control_->span_map(page).load(std::memory_order_relaxed);
+    const uint32_t span = MapEntry(page).load(std::memory_order_relaxed);
     if (!Exists(span)) return 0;
     const SpanPages pages = Pages(span);
     return page - pages.first < pages.count && State(span).kind != SpanKind::kUnused ? span : 0;
   }
 
  private:
+  uint64_t BitWord(uint64_t page) const { return (page << bit_words_shift_) * kGranuleBitWords; }
+
   const Control* control_ = nullptr;
   const SpanShapes* shapes_ = nullptr;
+  // What the layout says, computed once: freeing a block needs all of it.
+  Geometry geometry_;
+  uint32_t span_count_ = 0;
+  Word* words_ = nullptr;
+  SpanHints* hints_ = nullptr;
+  std::atomic<uint32_t>* map_ = nullptr;
+  std::atomic<uint64_t>* free_bits_ = nullptr;
+  std::atomic<uint64_t>* remote_bits_ = nullptr;
+  uint32_t bit_words_shift_ = 0;
 };
 
 // The shapes for a page size; static.

@@ -15,6 +15,9 @@ constexpr uint32_t kLooks = 4;
 // What a thread keeps for its next spans.
 constexpr uint64_t kMostEmptyBytes = 1 << 20;
 
+// What a class without a slab takes blocks from, so that it need not be asked whether it has one.
+constinit std::atomic<uint64_t> g_no_bits{0};
+
 }  // namespace
 
 ThreadCache::ThreadCache(const SpanTable& table, const PageSource& source, uint32_t id, bool apart)
@@ -23,7 +26,10 @@ ThreadCache::ThreadCache(const SpanTable& table, const PageSource& source, uint3
       id_(id),
       apart_(apart),
       empty_(kMostEmptyBytes >> table.geometry().page_shift) {
-  for (uint32_t c = 0; c < kSizeClasses; ++c) classes_[c].size = ClassSize(c);
+  for (uint32_t c = 0; c < kSizeClasses; ++c) {
+    classes_[c].size = ClassSize(c);
+    classes_[c].bits = &g_no_bits;
+  }
 }
 
 bool ThreadCache::ClassFor(uint64_t size, uint64_t alignment, uint32_t* size_class) const {
@@ -39,24 +45,13 @@ bool ThreadCache::ClassFor(uint64_t size, uint64_t alignment, uint32_t* size_cla
   return true;
 }
 
-void* ThreadCache::TakeFromCurrent(uint32_t size_class) {
-  Class& of = classes_[size_class];
-  uint32_t block = 0;
-  if (!of.blocks.Take(&block)) return nullptr;
-  return reinterpret_cast<void*>(of.base + uint64_t{block} * of.size);
-}
-
 void* ThreadCache::AllocateSlowly(uint32_t size_class) {
   Class& of = classes_[size_class];
-  if (of.current != 0) {
-    if (CollectCurrent(of)) return TakeFromCurrent(size_class);
-    RetireCurrent(of);
-  }
   do {
-    if (NextAvailable(of, size_class) || NextFull(of, size_class, kLooks) ||
-        Adopt(of, size_class) || NewSlab(of, size_class) ||
+    if (ContinueCurrent(of, size_class) || NextAvailable(of, size_class) ||
+        NextFull(of, size_class, kLooks) || Adopt(of, size_class) || NewSlab(of, size_class) ||
         NextFull(of, size_class, table_.end())) {
-      if (void* block = TakeFromCurrent(size_class); block != nullptr) return block;
+      if (void* block = TakeBlock(of); block != nullptr) return block;
       last_error_ = -EUCLEAN;  // a slab whose bits cannot be true
       return nullptr;
     }
@@ -64,29 +59,41 @@ void* ThreadCache::AllocateSlowly(uint32_t size_class) {
   return nullptr;
 }
 
-bool ThreadCache::CollectCurrent(Class& of) {
-  return of.blocks.AnyRemote() && of.blocks.Collect() != 0;
+bool ThreadCache::ContinueCurrent(Class& of, uint32_t size_class) {
+  if (of.current == 0) return false;
+  if (SetCurrent(of, size_class, of.current)) return true;
+  Blocks blocks = BlocksOf(of.current, size_class);
+  if (blocks.AnyRemote() && blocks.Collect()) return SetCurrent(of, size_class, of.current);
+  RetireCurrent(of, size_class);
+  return false;
 }
 
-void ThreadCache::SetCurrent(Class& of, uint32_t size_class, uint32_t span) {
+bool ThreadCache::SetCurrent(Class& of, uint32_t size_class, uint32_t span) {
+  uint32_t first = 0;
+  std::atomic<uint64_t>* bits = BlocksOf(span, size_class).FindFree(&first);
+  const SpanShape& shape = table_.shapes().of[size_class];
+  if (bits == nullptr || first >= shape.blocks) return false;
   of.current = span;
-  of.base = table_.geometry().AddressOf(table_.Pages(span).first);
-  of.blocks = BlocksOf(span, size_class);
+  of.bits = bits;
+  of.blocks = std::min(shape.blocks - first, 64u);
+  of.address = table_.geometry().AddressOf(table_.Pages(span).first) + uint64_t{first} * of.size;
   table_.Hints(span).place.store(kCurrent, std::memory_order_relaxed);
+  return true;
 }
 
-void ThreadCache::RetireCurrent(Class& of) {
+void ThreadCache::RetireCurrent(Class& of, uint32_t size_class) {
+  table_.Hints(of.current)
+      .free_blocks.store(BlocksOf(of.current, size_class).CountFree(), std::memory_order_relaxed);
   of.full.PushBack(table_, of.current, kFull);
   of.current = 0;
-  of.blocks = Blocks();
+  of.bits = &g_no_bits;
 }
 
 bool ThreadCache::NextAvailable(Class& of, uint32_t size_class) {
   const uint32_t span = of.available.first();
   if (span == 0) return false;
   of.available.Remove(table_, span);
-  SetCurrent(of, size_class, span);
-  return true;
+  return SetCurrent(of, size_class, span);
 }
 
 bool ThreadCache::NextFull(Class& of, uint32_t size_class, uint32_t looks) {
@@ -96,10 +103,7 @@ bool ThreadCache::NextFull(Class& of, uint32_t size_class, uint32_t looks) {
     span = of.full.first();
     of.full.Remove(table_, span);
     Blocks blocks = BlocksOf(span, size_class);
-    if (blocks.AnyRemote() && blocks.Collect() != 0) {
-      SetCurrent(of, size_class, span);
-      return true;
-    }
+    if (blocks.AnyRemote() && blocks.Collect()) return SetCurrent(of, size_class, span);
     of.full.PushBack(table_, span, kFull);
   }
   return false;
@@ -116,10 +120,8 @@ bool ThreadCache::Adopt(Class& of, uint32_t size_class) {
     UARENA_FAILPOINT("heap.adopted");
     Blocks blocks = BlocksOf(span, size_class);
     blocks.Adopt();
-    if (blocks.used() < shape->blocks) {
-      SetCurrent(of, size_class, span);
-      return true;
-    }
+    if (SetCurrent(of, size_class, span)) return true;
+    table_.Hints(span).free_blocks.store(0, std::memory_order_relaxed);
     of.full.PushBack(table_, span, kFull);
   }
   return false;
@@ -130,11 +132,10 @@ bool ThreadCache::NewSlab(Class& of, uint32_t size_class) {
   uint32_t span = empty_.Take(shape.pages, shape.pages).span;
   if (span == 0) span = NewSpan(shape.pages);
   if (span == 0) return false;
-  Blocks::Init(table_.control(), table_.Pages(span).first, shape);
+  Blocks::Init(table_, table_.Pages(span).first, shape);
   UseSpan(table_, span, {SpanKind::kSlab, size_class, id_});
   BlocksOf(span, size_class).Adopt();
-  SetCurrent(of, size_class, span);
-  return true;
+  return SetCurrent(of, size_class, span);
 }
 
 uint32_t ThreadCache::NewSpan(uint64_t count) {
@@ -172,43 +173,28 @@ void* ThreadCache::AllocateLarge(uint64_t size) {
   return reinterpret_cast<void*>(geometry.AddressOf(table_.Pages(span).first));
 }
 
-bool ThreadCache::Free(uint64_t address) {
-  const Geometry& geometry = table_.geometry();
-  const uint64_t offset = address - geometry.base;
-  if (ABSL_PREDICT_FALSE(offset >= geometry.bytes())) return false;
-  const uint32_t span =
-      table_.control().span_map(offset >> geometry.page_shift).load(std::memory_order_relaxed);
-  if (ABSL_PREDICT_FALSE(!table_.Exists(span))) return false;
-  const SpanState state = table_.State(span);
-  const uint64_t first = table_.Value(span, kSpanFirst);
-  if (ABSL_PREDICT_FALSE(state.kind != SpanKind::kSlab || state.size_class >= kSizeClasses)) {
-    return state.kind == SpanKind::kLarge && address == geometry.AddressOf(first) &&
-           FreeLarge(span, first);
+void ThreadCache::NoteFreed(uint32_t span, uint32_t size_class) {
+  SpanHints& hints = table_.Hints(span);
+  const uint32_t free_blocks = hints.free_blocks.load(std::memory_order_relaxed) + 1;
+  hints.free_blocks.store(free_blocks, std::memory_order_relaxed);
+  const bool was_full = hints.place.load(std::memory_order_relaxed) == kFull;
+  const bool empty = free_blocks == table_.shapes().of[size_class].blocks;
+  if (!was_full && !empty) return;
+  Class& of = classes_[size_class];
+  (was_full ? of.full : of.available).Remove(table_, span);
+  if (empty) {
+    BecomeEmpty(span);
+  } else {
+    of.available.PushFront(table_, span, kAvailable);
   }
-  const SpanShape& shape = table_.shapes().of[state.size_class];
-  const uint64_t inside = offset - (first << geometry.page_shift);
-  if (ABSL_PREDICT_FALSE(inside >= uint64_t{shape.pages} << geometry.page_shift)) return false;
-  const uint32_t block = shape.BlockAt(inside);
-  if (ABSL_PREDICT_FALSE(uint64_t{block} * shape.size != inside || block >= shape.blocks)) {
-    return false;
-  }
-  Blocks blocks(table_, span, first, shape);
-  if (state.cache != id_) return blocks.GiveRemotely(block);
-  if (ABSL_PREDICT_FALSE(!blocks.Give(block))) return false;
-  const uint32_t place = table_.Hints(span).place.load(std::memory_order_relaxed);
-  if (ABSL_PREDICT_TRUE(place == kCurrent)) return true;
-  if (place == kAvailable && blocks.used() != 0) return true;
-  Class& of = classes_[state.size_class];
-  (place == kFull ? of.full : of.available).Remove(table_, span);
-  Sort(of, state.size_class, span);
-  return true;
 }
 
 void ThreadCache::Sort(Class& of, uint32_t size_class, uint32_t span) {
-  const uint32_t used = BlocksOf(span, size_class).used();
-  if (used == 0) {
+  const uint32_t free_blocks = BlocksOf(span, size_class).CountFree();
+  table_.Hints(span).free_blocks.store(free_blocks, std::memory_order_relaxed);
+  if (free_blocks == table_.shapes().of[size_class].blocks) {
     BecomeEmpty(span);
-  } else if (used < table_.shapes().of[size_class].blocks) {
+  } else if (free_blocks != 0) {
     of.available.PushFront(table_, span, kAvailable);
   } else {
     of.full.PushBack(table_, span, kFull);
@@ -254,8 +240,8 @@ bool ThreadCache::End(uint32_t span) {
 }
 
 template <typename Visit>
-void ThreadCache::TakeApart(Class& of, Visit visit) {
-  if (of.current != 0) RetireCurrent(of);
+void ThreadCache::TakeApart(Class& of, uint32_t size_class, Visit visit) {
+  if (of.current != 0) RetireCurrent(of, size_class);
   // Bounded, since the links may be damaged.
   uint32_t left = table_.end();
   for (uint32_t span = of.available.first(); span != 0 && left-- != 0;
@@ -274,9 +260,9 @@ void ThreadCache::TakeApart(Class& of, Visit visit) {
 uint64_t ThreadCache::Trim(bool all) {
   for (uint32_t c = 0; c < kSizeClasses && ClassSize(c) <= table_.shapes().largest; ++c) {
     Class& of = classes_[c];
-    if (of.current != 0) RetireCurrent(of);
-    while (all && Adopt(of, c)) RetireCurrent(of);
-    TakeApart(of, [&](uint32_t span) {
+    if (of.current != 0) RetireCurrent(of, c);
+    while (all && Adopt(of, c)) RetireCurrent(of, c);
+    TakeApart(of, c, [&](uint32_t span) {
       Blocks blocks = BlocksOf(span, c);
       if (blocks.AnyRemote()) blocks.Collect();
       Sort(of, c, span);
@@ -301,7 +287,7 @@ void ThreadCache::Abandon() {
   // Without a record they stay this cache's, until the process ends.
   if (operation.index() == 0) return;
   for (uint32_t c = 0; c < kSizeClasses; ++c) {
-    TakeApart(classes_[c], [&](uint32_t span) { AbandonSlab(table_, operation.index(), span); });
+    TakeApart(classes_[c], c, [&](uint32_t span) { AbandonSlab(table_, operation.index(), span); });
   }
   GiveCache(table_.control(), id_);
 }
@@ -309,7 +295,7 @@ void ThreadCache::Abandon() {
 void ThreadCache::MergeInto(ThreadCache& other) {
   for (uint32_t c = 0; c < kSizeClasses; ++c) {
     Class& of = other.classes_[c];
-    TakeApart(classes_[c], [&](uint32_t span) {
+    TakeApart(classes_[c], c, [&](uint32_t span) {
       SetOwnState(table_, span, {SpanKind::kSlab, c, other.id_});
       other.Sort(of, c, span);
     });

@@ -11,6 +11,8 @@
 #define UARENA_HEAP_THREAD_CACHE_H_
 
 #include <array>
+#include <atomic>
+#include <bit>
 #include <cstdint>
 #include <vector>
 
@@ -44,15 +46,40 @@ class ThreadCache {
     } else if (!ClassFor(size, alignment, &size_class)) {
       return AllocateLarge(size);
     }
-    Class& of = classes_[size_class];
-    uint32_t block = 0;
-    if (ABSL_PREDICT_FALSE(!of.blocks.Take(&block))) return AllocateSlowly(size_class);
-    return reinterpret_cast<void*>(of.base + uint64_t{block} * of.size);
+    void* block = TakeBlock(classes_[size_class]);
+    return ABSL_PREDICT_TRUE(block != nullptr) ? block : AllocateSlowly(size_class);
   }
   int last_error() const { return last_error_; }
 
   // False: it is not a block in use.
-  bool Free(uint64_t address);
+  bool Free(uint64_t address) {
+    const Geometry& geometry = table_.geometry();
+    const uint64_t offset = address - geometry.base;
+    if (ABSL_PREDICT_FALSE(offset >= geometry.bytes())) return false;
+    const uint32_t span =
+        table_.MapEntry(offset >> geometry.page_shift).load(std::memory_order_relaxed);
+    if (ABSL_PREDICT_FALSE(!table_.Exists(span))) return false;
+    const SpanState state = table_.State(span);
+    const uint64_t first = table_.Value(span, kSpanFirst);
+    if (ABSL_PREDICT_FALSE(state.kind != SpanKind::kSlab || state.size_class >= kSizeClasses)) {
+      return state.kind == SpanKind::kLarge && address == geometry.AddressOf(first) &&
+             FreeLarge(span, first);
+    }
+    const SpanShape& shape = table_.shapes().of[state.size_class];
+    const uint64_t inside = offset - (first << geometry.page_shift);
+    if (ABSL_PREDICT_FALSE(inside >= shape.bytes)) return false;
+    const uint32_t block = shape.BlockAt(inside);
+    if (ABSL_PREDICT_FALSE(uint64_t{block} * shape.size != inside || block >= shape.blocks)) {
+      return false;
+    }
+    Blocks blocks(table_, span, first, shape);
+    if (ABSL_PREDICT_FALSE(state.cache != id_)) return blocks.GiveRemotely(block);
+    if (ABSL_PREDICT_FALSE(!blocks.Give(block))) return false;
+    if (table_.Hints(span).place.load(std::memory_order_relaxed) != kCurrent) {
+      NoteFreed(span, state.size_class);
+    }
+    return true;
+  }
 
   // Ends spans without a block in use, with `all` also those that nobody owns. Returns how many
   // pages they had.
@@ -68,10 +95,13 @@ class ThreadCache {
 
  private:
   struct Class {
-    Blocks blocks;  // of the current slab
-    uint64_t base = 0;
+    // The word of free bits that blocks are taken from, where its first block lies, and how many
+    // blocks it is for.
+    std::atomic<uint64_t>* bits = nullptr;
+    uint64_t address = 0;
+    uint32_t blocks = 0;
     uint32_t size = 0;
-    uint32_t current = 0;  // 0: none
+    uint32_t current = 0;  // the slab; 0: none
     SlabList available;
     SlabList full;  // the one looked at longest ago first
   };
@@ -84,20 +114,28 @@ class ThreadCache {
   Blocks BlocksOf(uint32_t span, uint32_t size_class) const {
     return Blocks(table_, span, table_.Pages(span).first, table_.shapes().of[size_class]);
   }
-  void* TakeFromCurrent(uint32_t size_class);
-  // Each makes a slab with free blocks the class's current one. False: there is none.
-  bool CollectCurrent(Class& of);
+  static void* TakeBlock(Class& of) {
+    const uint64_t bits = of.bits->load(std::memory_order_relaxed);
+    const auto block = static_cast<uint32_t>(std::countr_zero(bits));
+    // 64 if there is none; more than there are only in damaged memory.
+    if (ABSL_PREDICT_FALSE(block >= of.blocks)) return nullptr;
+    of.bits->store(bits & (bits - 1), std::memory_order_relaxed);
+    return reinterpret_cast<void*>(of.address + uint64_t{block} * of.size);
+  }
+  void NoteFreed(uint32_t span, uint32_t size_class);
+  // Each lets the class take blocks from a slab. False: there is none.
+  bool ContinueCurrent(Class& of, uint32_t size_class);
   bool NextAvailable(Class& of, uint32_t size_class);
   bool NextFull(Class& of, uint32_t size_class, uint32_t looks);
   bool Adopt(Class& of, uint32_t size_class);
   bool NewSlab(Class& of, uint32_t size_class);
-  void SetCurrent(Class& of, uint32_t size_class, uint32_t span);
-  void RetireCurrent(Class& of);
+  bool SetCurrent(Class& of, uint32_t size_class, uint32_t span);
+  void RetireCurrent(Class& of, uint32_t size_class);
   // Puts a slab of the cache's, which is in no list, where its blocks say that it belongs.
   void Sort(Class& of, uint32_t size_class, uint32_t span);
   // Calls visit(span) for each slab of the class, which is in no list then.
   template <typename Visit>
-  void TakeApart(Class& of, Visit visit);
+  void TakeApart(Class& of, uint32_t size_class, Visit visit);
 
   uint32_t NewSpan(uint64_t count);  // EMPTY; 0: there is no room
   void BecomeEmpty(uint32_t span);

@@ -2,6 +2,7 @@
 #include "os/syscall.h"
 
 #include <fcntl.h>
+#include <linux/futex.h>
 #include <linux/memfd.h>
 #include <linux/mempolicy.h>
 #include <sys/ioctl.h>
@@ -286,6 +287,17 @@ int QueueSignal(int tid, int signal, siginfo_t* info) {
 }
 
 int GetTid() { return static_cast<int>(syscall(SYS_gettid)); }
+
+int FutexWait(const void* word, uint32_t expected, uint64_t timeout_ns) {
+  const timespec timeout = {static_cast<time_t>(timeout_ns / 1'000'000'000),
+                            static_cast<long>(timeout_ns % 1'000'000'000)};
+  return Quietly(
+      [&] { return syscall(SYS_futex, word, FUTEX_WAIT, expected, &timeout, nullptr, 0); });
+}
+
+int FutexWake(const void* word, int count) {
+  return Quietly([&] { return syscall(SYS_futex, word, FUTEX_WAKE, count, nullptr, nullptr, 0); });
+}
 
 uint64_t NowNs() {
   timespec now;

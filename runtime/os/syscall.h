@@ -79,6 +79,12 @@ int DescribeFd(int fd, char* text, size_t bytes);
 int QueueSignal(int tid, int signal, siginfo_t* info);
 int GetTid();
 
+// Sleeps while the 32 bits at `word`, in memory that processes share, are `expected`: 0 if woken,
+// -ETIMEDOUT, -EAGAIN (something else is there), -EINTR, -EFAULT.
+int FutexWait(const void* word, uint32_t expected, uint64_t timeout_ns);
+// How many it woke, at most `count`.
+int FutexWake(const void* word, int count);
+
 // Nanoseconds of CLOCK_MONOTONIC.
 uint64_t NowNs();
 

@@ -164,10 +164,10 @@ inline constexpr uint32_t kGranuleBitWords = 4;
 
 // What only a span's owner writes, and what can be computed from its blocks' bits: hints.
 struct alignas(64) SpanHints {
-  std::atomic<uint64_t> summary;  // bit i: group i of words of free bits may have one set
-  std::atomic<uint32_t> used;     // blocks not free, as far as the owner knows
-  std::atomic<uint32_t> place;    // in which of its owner's lists
-  std::atomic<uint32_t> next;     // there
+  std::atomic<uint64_t> summary;      // bit i: group i of words of free bits may have one set
+  std::atomic<uint32_t> free_blocks;  // as far as the owner knows, while it is in a list
+  std::atomic<uint32_t> place;        // in which of its owner's lists
+  std::atomic<uint32_t> next;         // there
   std::atomic<uint32_t> prev;
 };
 

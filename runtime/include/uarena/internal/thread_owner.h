@@ -13,6 +13,8 @@ namespace uarena::internal {
 // A thread that works on an arena, named for every process that has it: the process's owner id in
 // that arena in the low 32 bits, the kernel's id of the thread in the high ones. 0 is nobody.
 using ThreadOwner = uint64_t;
+inline constexpr uint64_t kOwnerIdMask = (1u << 30) - 1;
+inline constexpr uint64_t kNoOwner = (1u << 11) - 1;  // an owner id that no process ever has
 
 // The arena in which the thread looked last. Only its own thread uses it, and the signal handlers
 // that interrupt it: hence the count of changes, which is odd during one.

@@ -1,0 +1,328 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Mutex, ConditionVariable and OnceFlag as they answer; kills at random moments are
+// sync_kill_test's.
+#include <sys/time.h>
+
+#include <atomic>
+#include <chrono>
+#include <memory>
+#include <stdexcept>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "client/attached.h"
+#include "gtest/gtest.h"
+#include "pages/operation.h"
+#include "tests/support/arena_process.h"
+#include "uarena/arena.h"
+#include "uarena/condition_variable.h"
+#include "uarena/mutex.h"
+#include "uarena/once.h"
+
+namespace uarena {
+namespace {
+
+using std::chrono::milliseconds;
+using testing::Fork;
+using testing::Shared;
+using testing::Wait;
+
+constexpr auto kNothing = [] {};
+
+// What lies in the arena; zeroed memory, nothing is constructed.
+struct Objects {
+  Mutex mutex;
+  ConditionVariable changed;
+  OnceFlag once;
+  std::atomic<int> step;
+  int value;
+  Mutex more[4];
+};
+
+class SyncTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    ArenaOptions options;
+    options.max_pages = 16;
+    arena_ = std::make_unique<Arena>(std::move(Arena::Create(options)).value());
+    objects_ = static_cast<Objects*>(arena_->AllocPages(nullptr, 1).value());
+  }
+  void WaitForStep(int step) const {
+    while (objects_->step.load() != step) std::this_thread::yield();
+  }
+  // A child that has the mutex, says so by step 1, and waits to be killed.
+  pid_t ForkOwner() {
+    objects_->step.store(0);
+    const pid_t child = Fork([&] {
+      static_cast<void>(objects_->mutex.Lock());
+      objects_->step.store(1);
+      pause();
+      return 0;
+    });
+    WaitForStep(1);
+    return child;
+  }
+  static void Kill(pid_t child) {
+    kill(child, SIGKILL);
+    ASSERT_EQ(Wait(child), 1000 + SIGKILL);
+  }
+
+  std::unique_ptr<Arena> arena_;
+  Objects* objects_ = nullptr;
+};
+
+TEST_F(SyncTest, OneThreadAtATime) {
+  Mutex& mutex = objects_->mutex;
+  std::vector<std::thread> threads;
+  for (int i = 0; i < 3; ++i) {
+    threads.emplace_back([&] {
+      for (int n = 0; n < 20'000; ++n) {
+        const MutexLock lock(mutex, kNothing);
+        ++objects_->value;
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_EQ(objects_->value, 60'000);
+  ASSERT_EQ(mutex.Lock(), LockOutcome::kClean);
+  std::thread([&] {
+    EXPECT_EQ(mutex.TryLock(), TryLockOutcome::kBusy);
+    const auto start = std::chrono::steady_clock::now();
+    EXPECT_EQ(mutex.LockFor(milliseconds(40)), TryLockOutcome::kBusy);
+    EXPECT_EQ(mutex.LockUntil(start + milliseconds(60)), TryLockOutcome::kBusy);
+    EXPECT_GE(std::chrono::steady_clock::now() - start, milliseconds(60));
+  }).join();
+  EXPECT_EQ(mutex.TryLock(), TryLockOutcome::kBusy) << "its own thread has it";
+  mutex.AssertHeld();
+  mutex.Unlock();
+  EXPECT_EQ(mutex.TryLock(), TryLockOutcome::kClean);
+  mutex.Unlock();
+}
+
+TEST_F(SyncTest, OneProcessAtATime) {
+  std::vector<pid_t> children;
+  for (int i = 0; i < 4; ++i) {
+    children.push_back(Fork([&] {
+      for (int n = 0; n < 20'000; ++n) {
+        const MutexLock lock(objects_->mutex, [] { abort(); });
+        ++objects_->value;
+      }
+      return 0;
+    }));
+  }
+  for (const pid_t child : children) EXPECT_EQ(Wait(child), 0);
+  EXPECT_EQ(objects_->value, 80'000);
+}
+
+TEST_F(SyncTest, ADeadOwnerIsReportedUntilRepaired) {
+  Mutex& mutex = objects_->mutex;
+  Kill(ForkOwner());
+  EXPECT_EQ(mutex.TryLock(), TryLockOutcome::kOwnerDied);
+  mutex.Unlock();
+  EXPECT_EQ(mutex.Lock(), LockOutcome::kOwnerDied);
+  mutex.Unlock();
+  EXPECT_EQ(mutex.LockFor(milliseconds(0)), TryLockOutcome::kOwnerDied);
+  mutex.MarkRepaired();
+  mutex.Unlock();
+  EXPECT_EQ(mutex.Lock(), LockOutcome::kClean);
+  mutex.Unlock();
+}
+
+TEST_F(SyncTest, AWaiterGetsWhatADeadOwnerHad) {
+  const pid_t child = ForkOwner();
+  std::thread killer([&] {
+    std::this_thread::sleep_for(milliseconds(30));
+    Kill(child);
+  });
+  EXPECT_EQ(objects_->mutex.Lock(), LockOutcome::kOwnerDied);
+  objects_->mutex.Unlock();
+  killer.join();
+}
+
+TEST_F(SyncTest, AStoppedOwnerIsNotDead) {
+  const pid_t child = ForkOwner();
+  kill(child, SIGSTOP);
+  EXPECT_EQ(objects_->mutex.LockFor(milliseconds(150)), TryLockOutcome::kBusy);
+  EXPECT_EQ(objects_->mutex.TryLock(), TryLockOutcome::kBusy);
+  Kill(child);
+  EXPECT_EQ(objects_->mutex.Lock(), LockOutcome::kOwnerDied);
+  objects_->mutex.Unlock();
+}
+
+TEST_F(SyncTest, AnOwnerThatDetachesIsDead) {
+  const pid_t child = Fork([&] {
+    static_cast<void>(objects_->mutex.Lock());
+    objects_->step.store(1);
+    WaitForStep(2);
+    arena_.reset();
+    pause();
+    return 0;
+  });
+  WaitForStep(1);
+  EXPECT_EQ(objects_->mutex.TryLock(), TryLockOutcome::kBusy);
+  objects_->step.store(2);
+  EXPECT_EQ(objects_->mutex.Lock(), LockOutcome::kOwnerDied);
+  objects_->mutex.Unlock();
+  Kill(child);
+}
+
+TEST_F(SyncTest, ASlotThatIsReusedDoesNotReviveItsOwner) {
+  const auto slot = [](uint32_t owner_id) { return owner_id & ((1u << kOwnerSlotBits) - 1); };
+  const Shared<std::atomic<uint32_t>> child_id;
+  for (const bool recovered : {false, true}) {
+    const pid_t dead = ForkOwner();
+    Kill(dead);
+    if (recovered) {
+      EXPECT_EQ(arena_->Recover().value(), 1);
+    }
+    child_id->store(0);
+    const pid_t next = Fork([&] {
+      child_id->store(FindAttached(objects_)->owner_id);
+      pause();
+      return 0;
+    });
+    while (child_id->load() == 0) std::this_thread::yield();
+    if (recovered) {
+      EXPECT_EQ(slot(child_id->load()), 2u);
+    }
+    EXPECT_EQ(objects_->mutex.LockFor(milliseconds(100)), TryLockOutcome::kOwnerDied);
+    objects_->mutex.MarkRepaired();
+    objects_->mutex.Unlock();
+    Kill(next);
+    ASSERT_TRUE(arena_->Recover().ok());
+  }
+}
+
+TEST_F(SyncTest, MutexLockRepairs) {
+  Kill(ForkOwner());
+  EXPECT_THROW(MutexLock(objects_->mutex, [] { throw std::runtime_error("no"); }),
+               std::runtime_error);
+  EXPECT_EQ(objects_->mutex.TryLock(), TryLockOutcome::kOwnerDied) << "unlocked, unrepaired";
+  objects_->mutex.Unlock();
+  int repairs = 0;
+  for (int i = 0; i < 3; ++i) {
+    const MutexLock lock(objects_->mutex, [&] {
+      objects_->mutex.AssertHeld();
+      ++repairs;
+    });
+    objects_->mutex.AssertHeld();
+  }
+  EXPECT_EQ(repairs, 1);
+  EXPECT_EQ(objects_->mutex.TryLock(), TryLockOutcome::kClean);
+  objects_->mutex.Unlock();
+}
+
+TEST_F(SyncTest, AForkedChildHoldsNothing) {
+  ASSERT_EQ(objects_->mutex.Lock(), LockOutcome::kClean);
+  const pid_t child = Fork([&] {
+    if (objects_->mutex.TryLock() != TryLockOutcome::kBusy) return 1;
+    objects_->step.store(1);
+    if (objects_->mutex.Lock() != LockOutcome::kClean) return 2;
+    objects_->mutex.Unlock();
+    return 0;
+  });
+  WaitForStep(1);
+  objects_->mutex.AssertHeld();
+  objects_->mutex.Unlock();
+  EXPECT_EQ(Wait(child), 0);
+  EXPECT_EQ(objects_->mutex.TryLock(), TryLockOutcome::kClean)
+      << "its exit is no death of an owner";
+  const pid_t unlocker = Fork([&] {
+    objects_->mutex.Unlock();
+    return 0;
+  });
+  EXPECT_EQ(Wait(unlocker), 1000 + SIGABRT);
+  objects_->mutex.Unlock();
+}
+
+using SyncDeathTest = SyncTest;
+
+TEST_F(SyncDeathTest, MisuseEndsTheProgram) {
+  // A new one each: what a dead program leaves locked stays so.
+  Mutex* mutex = objects_->more;
+  Mutex elsewhere;
+  EXPECT_DEATH(mutex->Unlock(), "Mutex::Unlock at 0x[0-9a-f]+: nobody has it locked");
+  EXPECT_DEATH(mutex->MarkRepaired(), "Mutex::MarkRepaired at 0x[0-9a-f]+: nobody has it locked");
+  EXPECT_DEATH(static_cast<void>(objects_->changed.Wait(*mutex)), "AssertHeld .* nobody has it");
+  EXPECT_DEATH(
+      {
+        static_cast<void>(mutex->Lock());
+        static_cast<void>(mutex->Lock());
+      },
+      "Mutex::Lock at 0x[0-9a-f]+: this thread has it locked already");
+  EXPECT_EQ(mutex->TryLock(), TryLockOutcome::kOwnerDied);
+  ++mutex;
+  EXPECT_DEATH(
+      {
+        static_cast<void>(mutex->Lock());
+        std::thread([&] { mutex->Unlock(); }).join();
+      },
+      "another thread has it locked");
+  ++mutex;
+  EXPECT_DEATH(static_cast<void>(elsewhere.Lock()), "lies in no arena that this process has");
+  EXPECT_DEATH(elsewhere.Unlock(), "Mutex::Unlock at 0x[0-9a-f]+: it lies in no arena");
+  EXPECT_DEATH(
+      CallOnce(objects_->once, [&](LockOutcome) { CallOnce(objects_->once, [](LockOutcome) {}); }),
+      "CallOnce at 0x[0-9a-f]+: this thread has it locked already");
+  ASSERT_EQ(mutex->Lock(), LockOutcome::kClean);
+  EXPECT_DEATH(mutex->Unlock(), "another process has it locked .the parent");
+  mutex->Unlock();
+}
+
+TEST(SyncReadOnlyDeathTest, AReaderCannotLock) {
+  testing::TestDaemon daemon;
+  ArenaOptions options;
+  options.socket_path = daemon.socket();
+  options.max_pages = 16;
+  options.reconnect = false;
+  absl::StatusOr<Arena> arena = Arena::Open("locks", options);
+  ASSERT_TRUE(arena.ok()) << arena.status();
+  auto* mutex = static_cast<Mutex*>(arena->AllocPages(nullptr, 1).value());
+  { const Arena closed = *std::move(arena); }
+  options.read_only = true;
+  const absl::StatusOr<Arena> reader = Arena::Open("locks", options);
+  ASSERT_TRUE(reader.ok()) << reader.status();
+  EXPECT_DEATH(static_cast<void>(mutex->Lock()),
+               "Mutex::Lock at 0x[0-9a-f]+: it lies in an arena that is attached for reading only");
+}
+
+Objects* g_objects;
+Mutex* g_other;
+std::atomic<int> g_taken{0};
+
+// A handler may take what the interrupted thread does not hold, in any arena.
+TEST_F(SyncTest, SignalHandlersMayTry) {
+  ArenaOptions options;
+  options.max_pages = 16;
+  const Arena other = std::move(Arena::Create(options)).value();
+  g_objects = objects_;
+  g_other = static_cast<Mutex*>(other.base());
+  struct sigaction action {};
+  struct sigaction before {};
+  action.sa_handler = [](int) {
+    for (Mutex* mutex : {g_other, &g_objects->mutex}) {
+      if (mutex->TryLock() == TryLockOutcome::kBusy) continue;
+      g_taken.fetch_add(1);
+      mutex->Unlock();
+    }
+  };
+  ASSERT_EQ(sigaction(SIGALRM, &action, &before), 0);
+  const itimerval often{{0, 200}, {0, 200}};
+  const itimerval never{};
+  setitimer(ITIMER_REAL, &often, nullptr);
+  const auto end = std::chrono::steady_clock::now() + milliseconds(500);
+  while (std::chrono::steady_clock::now() < end) {
+    for (Mutex* mutex : {&objects_->mutex, g_other}) {
+      ASSERT_EQ(mutex->Lock(), LockOutcome::kClean);
+      mutex->Unlock();
+    }
+  }
+  setitimer(ITIMER_REAL, &never, nullptr);
+  sigaction(SIGALRM, &before, nullptr);
+  EXPECT_GT(g_taken.load(), 100);
+}
+
+}  // namespace
+}  // namespace uarena
