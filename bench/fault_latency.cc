@@ -17,6 +17,7 @@
 //   heap_64B, _2procs        blocks of 16 to 512 bytes freed and allocated by so many processes
 //   heap_mixed               blocks of mixed sizes and lifetimes, by a trace
 //   unordered_map_find       random keys looked for in a std::unordered_map
+//   mutex_uncontended        a mutex locked and unlocked that nobody else wants
 //
 // With --plot also:
 //   seq_first_touch_by_window   seq_first_touch for each max_populate_pages
@@ -25,9 +26,9 @@
 // Subjects: uarena_in_place, uarena_thread, uarena_served, uarena_kernel (the fault modes),
 // uarena_zap (in place, keeping no freed pages), uarena_2mib (in place, with 2 MiB pages), memfd,
 // hugetlb (a memfd of 2 MiB pages), anonymous, naive_uffd (userfaultfd as in the manual page's
-// example), bpf_arena (the kernel's own). Of heaps: boost_interprocess (managed_shared_memory),
-// glibc_malloc, free_lists (next to nothing but the harness). Of containers: process_local
-// (std::allocator).
+// example), bpf_arena (the kernel's own). Of heaps: uarena_heap, boost_interprocess
+// (managed_shared_memory), glibc_malloc, free_lists (next to nothing but the harness). Of
+// containers: uarena_map, process_local (std::allocator). Of locks: uarena_mutex, absl_mutex.
 //
 // A touch writes a word derived from the page's number; after every repetition all pages are read
 // back. Pages that are allocated must hold zeros. All sizes are in pages of the system, also where

@@ -10,6 +10,7 @@
 #include "bench/objects/heap_subject.h"
 #include "bench/objects/heap_workload.h"
 #include "bench/objects/map_contenders.h"
+#include "bench/objects/mutex_contenders.h"
 #include "bench/objects/private_heaps.h"
 #include "bench/objects/turns.h"
 #include "bench/objects/uarena_heap.h"
@@ -19,6 +20,7 @@ namespace uarena::bench {
 namespace {
 
 constexpr uint64_t kMostFindsPerSlice = 10000;
+constexpr uint64_t kLockings = 10000;  // per slice
 
 std::vector<std::shared_ptr<HeapSubject>> AllHeaps() {
   return {std::make_shared<UarenaHeapSubject>(), std::make_shared<BoostHeapSubject>(),
@@ -59,14 +61,22 @@ void AddOnce(const std::string& name, std::vector<std::string>* names) {
   if (std::find(names->begin(), names->end(), name) == names->end()) names->push_back(name);
 }
 
-Turns MapTurns(const ObjectEffort& effort) {
+std::vector<Turns> AllTurns(const ObjectEffort& effort) {
   const uint64_t finds = std::min(effort.elements, kMostFindsPerSlice);
   const uint64_t slices = effort.elements / finds;
-  return {.name = "unordered_map_find",
-          .title = "finds in a std::unordered_map of as many elements (for each)",
-          .units_per_slice = finds,
-          .slices = slices,
-          .contenders = MapContenders(effort.elements, slices, finds)};
+  std::vector<Turns> all;
+  all.push_back({.name = "unordered_map_find",
+                 .title = "finds in a std::unordered_map of as many elements (for each)",
+                 .units_per_slice = finds,
+                 .slices = slices,
+                 .contenders = MapContenders(effort.elements, slices, finds)});
+  all.push_back(
+      {.name = "mutex_uncontended",
+       .title = "times that a mutex is locked and unlocked that nobody else wants (for each time)",
+       .units_per_slice = kLockings,
+       .slices = slices,
+       .contenders = MutexContenders(kLockings)});
+  return all;
 }
 
 }  // namespace
@@ -82,10 +92,11 @@ std::vector<Measurement> MeasureObjects(const std::vector<std::string>& operatio
       if (IsSelected(subjects, heap->name())) measurements.push_back(MeasureHeap(workload, heap));
     }
   }
-  Turns turns = MapTurns(effort);
-  turns.contenders = SelectByName(std::move(turns.contenders), subjects);
-  if (IsSelected(operations, turns.name) && !turns.contenders.empty()) {
-    measurements.push_back(MeasureInTurns(std::move(turns)));
+  for (Turns& turns : AllTurns(effort)) {
+    turns.contenders = SelectByName(std::move(turns.contenders), subjects);
+    if (IsSelected(operations, turns.name) && !turns.contenders.empty()) {
+      measurements.push_back(MeasureInTurns(std::move(turns)));
+    }
   }
   return measurements;
 }

@@ -1,12 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "bench/objects/map_contenders.h"
 
+#include <functional>
 #include <optional>
 #include <random>
 #include <unordered_map>
 #include <utility>
 
 #include "absl/status/statusor.h"
+#include "bench/objects/uarena_heap.h"
+#include "uarena/allocator.h"
+#include "uarena/arena.h"
+#include "uarena/objects.h"
 
 namespace uarena::bench {
 namespace {
@@ -70,12 +75,44 @@ class LocalMap : public Contender {
   std::unordered_map<uint64_t, uint64_t> map_;
 };
 
+class UarenaMap : public Contender {
+ public:
+  explicit UarenaMap(std::shared_ptr<const Keys> keys) : keys_(std::move(keys)) {}
+
+  std::string name() const override { return "uarena_map"; }
+
+  absl::Status SetUp(uint64_t seed) override {
+    seed_ = seed;
+    absl::StatusOr<Arena> arena = MakeObjectArena();
+    if (!arena.ok()) return arena.status();
+    const absl::StatusOr<Map*> map = New<Map>(*arena);
+    if (!map.ok()) return map.status();
+    arena_ = *std::move(arena);
+    map_ = *map;
+    keys_->Insert(*map_, seed);
+    return absl::OkStatus();
+  }
+  void TearDown() override { arena_.reset(); }
+
+  uint64_t RunSlice(uint64_t slice) override { return keys_->Find(*map_, slice, seed_); }
+
+ private:
+  using Map = std::unordered_map<uint64_t, uint64_t, std::hash<uint64_t>, std::equal_to<uint64_t>,
+                                 ArenaAllocator<std::pair<const uint64_t, uint64_t>>>;
+
+  const std::shared_ptr<const Keys> keys_;
+  uint64_t seed_ = 0;
+  std::optional<Arena> arena_;
+  Map* map_ = nullptr;
+};
+
 }  // namespace
 
 std::vector<std::unique_ptr<Contender>> MapContenders(uint64_t elements, uint64_t slices,
                                                       uint64_t finds_per_slice) {
   const auto keys = std::make_shared<const Keys>(elements, slices, finds_per_slice);
   std::vector<std::unique_ptr<Contender>> contenders;
+  contenders.push_back(std::make_unique<UarenaMap>(keys));
   contenders.push_back(std::make_unique<LocalMap>(keys));
   return contenders;
 }
