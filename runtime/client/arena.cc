@@ -255,20 +255,15 @@ absl::Status Arena::SetRoot(std::string_view name, const void* ptr) {
   const Geometry& geometry = impl_->geometry();
   if (ptr == nullptr) {
     const int error = RemoveRoot(impl_->control(), impl_->slot(), name);
-    if (error == -ENOENT) {
-      return absl::NotFoundError(absl::StrCat("there is no root \"", std::string(name), "\""));
-    }
+    if (error == -ENOENT) return NoRoot(name);
+    if (error == -EBUSY) return RootIsBusy(name);
     return PageStatus(error, absl::StrCat("SetRoot(\"", std::string(name), "\", nullptr)"),
                       impl_->control());
   }
   if (!geometry.Contains(Address(ptr))) return NotInside("ptr", ptr, geometry);
   const int error =
       uarena::SetRoot(impl_->control(), impl_->slot(), name, Address(ptr) - geometry.base);
-  if (error == -ENOSPC) {
-    return absl::ResourceExhaustedError(absl::StrCat("root \"", std::string(name), "\": all ",
-                                                     kMaxRoots, " roots of the arena are in use"));
-  }
-  return PageStatus(error, absl::StrCat("SetRoot(\"", std::string(name), "\")"), impl_->control());
+  return SetRootStatus(error, name, impl_->control());
 }
 
 absl::StatusOr<void*> Arena::Root(std::string_view name) const {
@@ -279,10 +274,11 @@ absl::StatusOr<void*> Arena::Root(std::string_view name) const {
     if (!answer.ok()) return answer.status();
     offset = *answer;
   } else {
-    const int error = FindRoot(impl_->control(), impl_->slot(), name, &offset);
-    if (error == -ENOENT) {
-      return absl::NotFoundError(absl::StrCat("there is no root \"", std::string(name), "\""));
-    }
+    FoundRoot root;
+    int error = FindRoot(impl_->control(), impl_->slot(), name, &root);
+    if (error == 0 && root.builder != 0) error = -ENOENT;
+    if (error == -ENOENT) return NoRoot(name);
+    offset = root.offset;
     UARENA_RETURN_IF_ERROR(
         PageStatus(error, absl::StrCat("Root(\"", std::string(name), "\")"), impl_->control()));
   }

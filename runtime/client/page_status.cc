@@ -53,6 +53,24 @@ absl::Status PageStatus(int error, const std::string& request, const Control& co
   }
 }
 
+absl::Status NoRoot(std::string_view name) {
+  return absl::NotFoundError(absl::StrCat("there is no root \"", std::string(name), "\""));
+}
+
+absl::Status RootIsBusy(std::string_view name) {
+  return absl::FailedPreconditionError(absl::StrCat(
+      "root \"", std::string(name), "\" is being constructed; FindOrConstruct waits until it is"));
+}
+
+absl::Status SetRootStatus(int error, std::string_view name, const Control& control) {
+  if (error == -EBUSY) return RootIsBusy(name);
+  if (error == -ENOSPC) {
+    return absl::ResourceExhaustedError(absl::StrCat("root \"", std::string(name), "\": all ",
+                                                     kMaxRoots, " roots of the arena are in use"));
+  }
+  return PageStatus(error, absl::StrCat("SetRoot(\"", std::string(name), "\")"), control);
+}
+
 absl::Status RefuseReadOnly(const char* call) {
   return absl::FailedPreconditionError(
       absl::StrCat(call,

@@ -5,6 +5,7 @@
 #define UARENA_CLIENT_PAGE_STATUS_H_
 
 #include <string>
+#include <string_view>
 
 #include "absl/status/status.h"
 #include "pages/control.h"
@@ -13,6 +14,11 @@ namespace uarena {
 
 // `error` is 0 or -errno, `request` describes the call: "AllocPages(nullptr, 5)".
 absl::Status PageStatus(int error, const std::string& request, const Control& control);
+
+// Of SetRoot, where the table may be full as well.
+absl::Status SetRootStatus(int error, std::string_view name, const Control& control);
+absl::Status NoRoot(std::string_view name);
+absl::Status RootIsBusy(std::string_view name);
 
 absl::Status RefuseReadOnly(const char* call);
 

@@ -4,6 +4,7 @@
 #include "heap/blocks.h"
 #include "heap/span_table.h"
 #include "os/failpoint.h"
+#include "pages/roots.h"
 
 namespace uarena {
 namespace {
@@ -39,24 +40,36 @@ void RecoverSpan(const SpanTable& table, const PageContext& context, uint32_t op
   if (EndSpan(table, operation, span) == 0) FreeRun(context, operation);
 }
 
+// Calls visit(cache) for each of the process's caches.
+template <typename Visit>
+void ForCachesOf(const Control& control, uint32_t process_slot, Visit visit) {
+  const uint32_t high = std::min(control.header().cache_high.load(), kMaxHeapCaches);
+  for (uint32_t cache = 1; cache < high; ++cache) {
+    if ((OwnerOf(control, cache) & ~kCacheApart) == process_slot + 1) visit(cache);
+  }
+}
+
 }  // namespace
 
 void RecoverHeap(const PageContext& context, uint32_t operation, uint32_t process_slot) {
   const Control& control = *context.control;
-  const uint32_t high = std::min(control.header().cache_high.load(), kMaxHeapCaches);
   bool any = false;
-  for (uint32_t cache = 1; cache < high && !any; ++cache) {
-    any = (OwnerOf(control, cache) & ~kCacheApart) == process_slot + 1;
-  }
+  ForCachesOf(control, process_slot, [&](uint32_t cache) {
+    any = true;
+    // If its object was finished, or not begun, what it has is like any other's.
+    const bool apart = (OwnerOf(control, cache) & kCacheApart) != 0;
+    if (apart && !ConstructsRoot(control, operation, cache)) EndApart(control, cache);
+  });
   if (!any) return;
   const SpanTable table(control, ShapesFor(control.description().geometry.page_shift));
   for (uint32_t span = 1; span < table.end(); ++span) {
     RecoverSpan(table, context, operation, span, process_slot + 1);
     UARENA_FAILPOINT("heap.recovered");
   }
-  for (uint32_t cache = 1; cache < high; ++cache) {
-    if ((OwnerOf(control, cache) & ~kCacheApart) == process_slot + 1) GiveCache(control, cache);
-  }
+  ForCachesOf(control, process_slot, [&](uint32_t cache) {
+    if ((OwnerOf(control, cache) & kCacheApart) != 0) DropClaim(control, operation, cache);
+    GiveCache(control, cache);
+  });
 }
 
 }  // namespace uarena

@@ -119,13 +119,20 @@ enum IntentWord : uint32_t {
   kIntentWords = 8,  // a cache line
 };
 
-// Words of a root.
+// Words of a root. One that has a builder is being constructed, and has no offset yet.
+inline constexpr uint32_t kRootTypeBytes = 200;
 enum RootWord : uint32_t {
   kRootName = 0,                        // 16 words of 4 bytes
   kRootOffsetLow = kRootNameBytes / 4,  // byte offset in the arena plus 1; 0: unused
   kRootOffsetHigh,
-  kRootWords = 32,  // the rest is kept for types
+  kRootBuilder,      // the heap's cache apart in which it is being constructed; 0: it is not
+  kRootTypeVersion,  // of a root without a type, these are 0
+  kRootTypeSizeLow,
+  kRootTypeSizeHigh,
+  kRootTypeName,  // 50 words of 4 bytes
+  kRootWords = kRootTypeName + kRootTypeBytes / 4,
 };
+static_assert(kRootWords < kMaxWrites);
 
 // Words of a node, which describes a free range. Nodes are numbered from 1; 0 is none.
 enum NodeWord : uint32_t {
