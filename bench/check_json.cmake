@@ -11,7 +11,12 @@ set(expected
   churn_16/bpf_arena
   churn_16_zap/bpf_arena
   churn_512/bpf_arena
+  heap_64B/boost_interprocess
+  heap_64B_2procs/boost_interprocess
+  heap_mixed/glibc_malloc
+  heap_overhead
   huge_seq_first_touch/bpf_arena
+  mutex_uncontended/absl_mutex
   open_1TiB_rss_kib
   open_1TiB_us
   scattered_first_touch/bpf_arena
@@ -20,7 +25,8 @@ set(expected
   seq_first_touch/bpf_arena
   seq_first_touch/memfd
   served_scattered_p50/naive_uffd
-  served_seq/naive_uffd)
+  served_seq/naive_uffd
+  unordered_map_find/process_local)
 
 file(READ ${JSON} json)
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // fault_latency: what pages cost, in uarena and in what else there is: their first touch, their
-// allocation, their freeing.
+// allocation, their freeing; and what objects in them cost.
 //
 // Operations (rows of the report):
 //   seq_first_touch          fresh pages, each touched once, in order
@@ -14,6 +14,10 @@
 //   alloc_1proc, _2procs     single pages allocated and freed by so many processes at the same time
 //   alloc_fresh_1proc, …     the same, but none is freed
 //   open_1TiB                a new process makes or opens 1 TiB and writes to its first page
+//   heap_64B, _2procs        blocks of 16 to 512 bytes freed and allocated by so many processes
+//   heap_mixed               blocks of mixed sizes and lifetimes, by a trace
+//   unordered_map_find       random keys looked for in a std::unordered_map
+//   mutex_uncontended        a mutex locked and unlocked that nobody else wants
 //
 // With --plot also:
 //   seq_first_touch_by_window   seq_first_touch for each max_populate_pages
@@ -22,11 +26,14 @@
 // Subjects: uarena_in_place, uarena_thread, uarena_served, uarena_kernel (the fault modes),
 // uarena_zap (in place, keeping no freed pages), uarena_2mib (in place, with 2 MiB pages), memfd,
 // hugetlb (a memfd of 2 MiB pages), anonymous, naive_uffd (userfaultfd as in the manual page's
-// example), bpf_arena (the kernel's own).
+// example), bpf_arena (the kernel's own). Of heaps: uarena_heap, boost_interprocess
+// (managed_shared_memory), glibc_malloc, free_lists (next to nothing but the harness). Of
+// containers: uarena_map, process_local (std::allocator). Of locks: uarena_mutex, absl_mutex.
 //
 // A touch writes a word derived from the page's number; after every repetition all pages are read
 // back. Pages that are allocated must hold zeros. All sizes are in pages of the system, also where
-// the memory comes in 2 MiB pages; times are ns for each page, with open_1TiB for each opening.
+// the memory comes in 2 MiB pages; times are ns for each page, with open_1TiB for each opening, of
+// objects for each operation.
 #include <stdio.h>
 
 #include <algorithm>
@@ -43,6 +50,7 @@
 #include "absl/flags/parse.h"
 #include "absl/flags/usage.h"
 #include "absl/strings/str_cat.h"
+#include "bench/objects/all_objects.h"
 #include "bench/results/gnuplot.h"
 #include "bench/results/machine.h"
 #include "bench/results/plots.h"
@@ -52,6 +60,7 @@
 #include "bench/subjects/all_subjects.h"
 #include "bench/subjects/huge_page_pool.h"
 #include "bench/support/clock.h"
+#include "bench/support/select.h"
 #include "bench/support/warm_up.h"
 #include "bench/workloads/all_workloads.h"
 
@@ -81,16 +90,22 @@ using std::chrono::milliseconds;
 constexpr int kMaxRepetitions = 1000;
 // 1 GiB has a run of one page in every ten of its pages then.
 constexpr uint64_t kFragments = 26214;
+constexpr uint64_t kMapElements = 1'000'000;
 
 struct Size {
   Effort effort;
+  ObjectEffort objects;
   int repetitions;
 };
 
 absl::StatusOr<Size> ChosenSize(const Machine& machine) {
-  Size size = {{32768, kFragments, 8, milliseconds(100)}, 7};
-  if (absl::GetFlag(FLAGS_quick)) size = {{8192, kFragments, 4, milliseconds(50)}, 5};
-  if (absl::GetFlag(FLAGS_smoke)) size = {{512, 512, 1, milliseconds(5)}, 1};
+  Size size = {{32768, kFragments, 8, milliseconds(100)}, {1 << 20, 2'000'000, kMapElements}, 7};
+  if (absl::GetFlag(FLAGS_quick)) {
+    size = {{8192, kFragments, 4, milliseconds(50)}, {1 << 18, 2'000'000, kMapElements}, 5};
+  }
+  if (absl::GetFlag(FLAGS_smoke)) {
+    size = {{512, 512, 1, milliseconds(5)}, {1 << 12, 20'000, 10'000}, 1};
+  }
   uint64_t& pages = size.effort.pages;
   if (absl::GetFlag(FLAGS_pages) != 0) pages = absl::GetFlag(FLAGS_pages);
   if (absl::GetFlag(FLAGS_repetitions) != 0) size.repetitions = absl::GetFlag(FLAGS_repetitions);
@@ -135,36 +150,55 @@ uint64_t HugePagesWanted(const Workloads& workloads, const Subjects& subjects,
 // Adds the rows that only the plots need.
 absl::Status AddRowsForPlots(const Size& size, size_t page_size, std::vector<Row>* rows) {
   const std::string uarenad = absl::GetFlag(FLAGS_uarenad);
-  auto compared = MakeSubjects({"memfd", "bpf_arena"}, uarenad);
-  if (!compared.ok()) return compared.status();
+  Subjects compared = MakeSubjects({"memfd", "bpf_arena"}, uarenad);
   Subjects by_window = MakeWindowSubjects();
-  std::move(compared->begin(), compared->end(), std::back_inserter(by_window));
-  const auto by_size = MakeSubjects({DefaultSubjectName(), "bpf_arena"}, uarenad);
-  if (!by_size.ok()) return by_size.status();
+  std::move(compared.begin(), compared.end(), std::back_inserter(by_window));
+  const Subjects by_size = MakeSubjects({DefaultSubjectName(), "bpf_arena"}, uarenad);
 
-  auto more = RunAll(MakeWindowWorkloads(size.effort, page_size), by_window, size.repetitions);
+  const Workloads touches = MakeWindowWorkloads(size.effort, page_size);
+  auto more = RunAll(MeasureEach(touches, by_window), size.repetitions);
   if (!more.ok()) return more.status();
   std::move(more->begin(), more->end(), std::back_inserter(*rows));
-  more = RunAll(MakeArenaSizeWorkloads(size.effort, page_size), *by_size, size.repetitions);
+  const Workloads allocations = MakeArenaSizeWorkloads(size.effort, page_size);
+  more = RunAll(MeasureEach(allocations, by_size), size.repetitions);
   if (!more.ok()) return more.status();
   std::move(more->begin(), more->end(), std::back_inserter(*rows));
   return absl::OkStatus();
 }
 
+// Of pages and of objects.
+absl::Status CheckSelection(const Size& size, size_t page_size) {
+  std::vector<std::string> operations;
+  std::vector<std::string> subjects;
+  AddNames(MakeWorkloads({}, size.effort, page_size), &operations);
+  AddNames(MakeSubjects({}, absl::GetFlag(FLAGS_uarenad)), &subjects);
+  AddObjectNames(&operations, &subjects);
+  absl::Status status = CheckNames("--subjects", absl::GetFlag(FLAGS_subjects), subjects);
+  status.Update(CheckNames("--operations", absl::GetFlag(FLAGS_operations), operations));
+  return status;
+}
+
 absl::StatusOr<std::vector<Row>> MeasureAll(const Size& size, const Machine& machine) {
   const size_t page_size = machine.abilities.page_size;
-  const auto subjects = MakeSubjects(absl::GetFlag(FLAGS_subjects), absl::GetFlag(FLAGS_uarenad));
-  if (!subjects.ok()) return subjects.status();
-  const auto workloads = MakeWorkloads(absl::GetFlag(FLAGS_operations), size.effort, page_size);
-  if (!workloads.ok()) return workloads.status();
+  if (absl::Status status = CheckSelection(size, page_size); !status.ok()) return status;
+  const std::vector<std::string> names = absl::GetFlag(FLAGS_subjects);
+  const std::vector<std::string> operations = absl::GetFlag(FLAGS_operations);
+  const Subjects subjects = MakeSubjects(names, absl::GetFlag(FLAGS_uarenad));
+  const Workloads workloads = MakeWorkloads(operations, size.effort, page_size);
 
-  const uint64_t huge_pages = HugePagesWanted(*workloads, *subjects, machine);
+  const uint64_t huge_pages = HugePagesWanted(workloads, subjects, machine);
   HugePagePool pool;
   pool.Grow(huge_pages);
   fprintf(stderr, "warming up host memory\n");
   // Twice what a repetition touches: page tables and control memory come on top of the pages.
   WarmUpHostMemory(2 * size.effort.pages * page_size, huge_pages << 21);
-  absl::StatusOr<std::vector<Row>> rows = RunAll(*workloads, *subjects, size.repetitions);
+  std::vector<Measurement> measurements = MeasureEach(workloads, subjects);
+  std::vector<Measurement> objects = MeasureObjects(operations, names, size.objects);
+  std::move(objects.begin(), objects.end(), std::back_inserter(measurements));
+  if (measurements.empty()) {
+    return absl::InvalidArgumentError("none of --operations is done to any of --subjects");
+  }
+  absl::StatusOr<std::vector<Row>> rows = RunAll(std::move(measurements), size.repetitions);
   if (!rows.ok() || absl::GetFlag(FLAGS_plot).empty()) return rows;
   if (absl::Status status = AddRowsForPlots(size, page_size, &*rows); !status.ok()) return status;
   return rows;
@@ -202,7 +236,8 @@ absl::Status Run() {
 int main(int argc, char** argv) {
   absl::SetProgramUsageMessage(
       "measures the first touch, allocation and freeing of pages in uarena, memfd, hugetlb, "
-      "anonymous memory, a plain userfaultfd loop and bpf_arena");
+      "anonymous memory, a plain userfaultfd loop and bpf_arena; and heaps, containers and locks "
+      "in uarena, Boost.Interprocess and a process' own memory");
   absl::ParseCommandLine(argc, argv);
   const absl::Status status = uarena::bench::Run();
   if (status.ok()) return 0;

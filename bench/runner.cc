@@ -4,80 +4,110 @@
 #include <stdio.h>
 
 #include <algorithm>
+#include <iterator>
 #include <string>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "bench/support/counters.h"
-#include "bench/support/samples.h"
+#include "absl/strings/str_join.h"
 
 namespace uarena::bench {
 namespace {
 
-// A row that is still to be filled, and what fills it.
-struct Cell {
-  Workload* workload;
-  Subject* subject;
-  Row row;
-};
+bool IsSkipped(const Measurement& measurement) {
+  return std::all_of(measurement.rows.begin(), measurement.rows.end(),
+                     [](const Row& row) { return !row.skipped.empty(); });
+}
 
-std::vector<Cell> MakeCells(const std::vector<std::unique_ptr<Workload>>& workloads,
-                            const std::vector<std::unique_ptr<Subject>>& subjects) {
-  std::vector<Cell> cells;
+std::string NamesOf(const Measurement& measurement) {
+  return absl::StrCat(measurement.rows[0].workload, " on ",
+                      absl::StrJoin(measurement.rows, ", ", [](std::string* out, const Row& row) {
+                        absl::StrAppend(out, row.subject);
+                      }));
+}
+
+absl::Status RunOnce(Measurement& measurement, int repetition, std::span<Outcome* const> outcomes) {
+  for (Outcome* outcome : outcomes) {
+    outcome->samples.Clear();
+    outcome->counters.clear();
+  }
+  const absl::Status status = measurement.run(static_cast<uint64_t>(repetition) + 1, outcomes);
+  if (!status.ok()) {
+    return absl::Status(status.code(), absl::StrCat(NamesOf(measurement), ": ", status.message()));
+  }
+  for (size_t i = 0; i < measurement.rows.size(); ++i) {
+    Row& row = measurement.rows[i];
+    if (!row.skipped.empty()) continue;
+    row.AddRepetition(outcomes[i]->samples.nanoseconds(), measurement.units_per_sample,
+                      std::move(outcomes[i]->counters));
+    fprintf(stderr, " %s %.0f", row.subject.c_str(), row.repetitions.back().mean);
+  }
+  return absl::OkStatus();
+}
+
+std::vector<std::unique_ptr<Outcome>> MakeOutcomes(const std::vector<Measurement>& measurements) {
+  size_t rows = 0;
+  uint64_t samples = 0;
+  for (const Measurement& measurement : measurements) {
+    rows = std::max(rows, measurement.rows.size());
+    samples = std::max(samples, measurement.max_samples);
+  }
+  std::vector<std::unique_ptr<Outcome>> outcomes(rows);
+  for (auto& outcome : outcomes) outcome = std::make_unique<Outcome>(samples);
+  return outcomes;
+}
+
+}  // namespace
+
+std::vector<Measurement> MeasureEach(const std::vector<std::unique_ptr<Workload>>& workloads,
+                                     const std::vector<std::unique_ptr<Subject>>& subjects) {
+  std::vector<Measurement> measurements;
   for (const auto& workload : workloads) {
     for (const auto& subject : subjects) {
       Row row = {
           .workload = workload->name(), .title = workload->title(), .subject = subject->name()};
       row.skipped = std::string(subject->CheckAvailable(workload->need()).message());
-      cells.push_back({workload.get(), subject.get(), std::move(row)});
+      measurements.push_back({.rows = {std::move(row)},
+                              .units_per_sample = workload->pages_per_sample(),
+                              .max_samples = workload->max_samples(),
+                              .run = [workload = workload.get(), subject = subject.get()](
+                                         uint64_t seed, std::span<Outcome* const> outcomes) {
+                                return workload->Run(*subject, seed, &outcomes[0]->samples,
+                                                     &outcomes[0]->counters);
+                              }});
     }
   }
-  return cells;
+  return measurements;
 }
 
-absl::Status RunOnce(Cell& cell, int repetition, Samples* samples) {
-  Row& row = cell.row;
-  Counters counters;
-  const auto seed = static_cast<uint64_t>(repetition) + 1;
-  const absl::Status status = cell.workload->Run(*cell.subject, seed, samples, &counters);
-  if (!status.ok()) {
-    return absl::Status(status.code(),
-                        absl::StrCat(row.workload, " on ", row.subject, ": ", status.message()));
-  }
-  row.AddRepetition(samples->nanoseconds(), cell.workload->pages_per_sample(), std::move(counters));
-  return absl::OkStatus();
-}
+absl::StatusOr<std::vector<Row>> RunAll(std::vector<Measurement> measurements, int repetitions) {
+  const std::vector<std::unique_ptr<Outcome>> owned = MakeOutcomes(measurements);
+  std::vector<Outcome*> outcomes;
+  outcomes.reserve(owned.size());
+  for (const auto& outcome : owned) outcomes.push_back(outcome.get());
 
-}  // namespace
-
-absl::StatusOr<std::vector<Row>> RunAll(const std::vector<std::unique_ptr<Workload>>& workloads,
-                                        const std::vector<std::unique_ptr<Subject>>& subjects,
-                                        int repetitions) {
-  std::vector<Cell> cells = MakeCells(workloads, subjects);
-  uint64_t most = 0;
-  for (const auto& workload : workloads) most = std::max(most, workload->max_samples());
-  Samples samples(most);
   for (int repetition = 0; repetition < repetitions; ++repetition) {
     std::string shown;
-    for (Cell& cell : cells) {
-      if (!cell.row.skipped.empty()) continue;
-      if (shown != cell.row.workload) {
+    for (Measurement& measurement : measurements) {
+      if (IsSkipped(measurement)) continue;
+      const std::string& workload = measurement.rows[0].workload;
+      if (shown != workload) {
         fprintf(stderr, "%s%d/%d %s:", shown.empty() ? "" : "\n", repetition + 1, repetitions,
-                cell.row.workload.c_str());
-        shown = cell.row.workload;
+                workload.c_str());
+        shown = workload;
       }
-      const absl::Status status = RunOnce(cell, repetition, &samples);
-      if (!status.ok()) {
+      const std::span<Outcome* const> used(outcomes.data(), measurement.rows.size());
+      if (absl::Status status = RunOnce(measurement, repetition, used); !status.ok()) {
         fputc('\n', stderr);
         return status;
       }
-      fprintf(stderr, " %s %.0f", cell.row.subject.c_str(), cell.row.repetitions.back().mean);
     }
     fputc('\n', stderr);
   }
   std::vector<Row> rows;
-  rows.reserve(cells.size());
-  for (Cell& cell : cells) rows.push_back(std::move(cell.row));
+  for (Measurement& measurement : measurements) {
+    std::move(measurement.rows.begin(), measurement.rows.end(), std::back_inserter(rows));
+  }
   return rows;
 }
 

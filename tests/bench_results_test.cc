@@ -86,6 +86,21 @@ TEST(BenchResultsTest, AbsoluteNumbersHaveTheirUnits) {
   EXPECT_EQ(Get(ratios, "open_1TiB_rss_kib").value, 150'000);
 }
 
+TEST(BenchResultsTest, OverheadIsOfBytes) {
+  Row row;
+  row.workload = "heap_mixed";
+  row.subject = "uarena_heap";
+  for (const double overhead : {1.5, 1.25, 2.0}) {
+    uint32_t ns = 100;
+    row.AddRepetition({&ns, 1}, 1, {{"used_per_asked", overhead}});
+  }
+  const auto ratios = ComputeRatios({std::move(row)}, "mine");
+  const Ratio& ratio = Get(ratios, "heap_overhead");
+  EXPECT_EQ(ratio.value, 1.5);
+  EXPECT_EQ(ratio.range.low, 1.25);
+  EXPECT_EQ(ratio.range.high, 2.0);
+}
+
 TEST(BenchResultsTest, WhatWasNotMeasuredHasAReason) {
   Row skipped = MakeRow("seq_first_touch", "memfd", {});
   skipped.skipped = "no such thing";

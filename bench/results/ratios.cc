@@ -25,6 +25,11 @@ const Statistic kRssKib = {"VmRSS, KiB", [](const Summary&, const Counters& c) {
                              return found == c.end() ? 0 : found->second;
                            }};
 
+const Statistic kUsedPerAsked = {"bytes used / bytes asked", [](const Summary&, const Counters& c) {
+                                   const auto found = c.find("used_per_asked");
+                                   return found == c.end() ? 0 : found->second;
+                                 }};
+
 // The subject that is uarena with default options.
 constexpr char kDefault[] = "";
 
@@ -41,7 +46,8 @@ struct Rule {
 };
 
 // Scattered touching is judged by the median: its mean is ruled by the few touches that wait for
-// another processor.
+// another processor. So are those that take turns: the slices of a repetition are alike, but for
+// those that were interrupted.
 const Rule kRules[] = {
     {"seq_first_touch/bpf_arena",
      {"seq_first_touch", kDefault},
@@ -92,6 +98,27 @@ const Rule kRules[] = {
     {"alloc_2procs/alloc_1proc", {"alloc_1proc", kDefault}, Side{"alloc_2procs", kDefault}, kMean},
     {"open_1TiB_us", {"open_1TiB", kDefault}, std::nullopt, kMedianUs},
     {"open_1TiB_rss_kib", {"open_1TiB", kDefault}, std::nullopt, kRssKib},
+    {"heap_64B/boost_interprocess",
+     {"heap_64B", "uarena_heap"},
+     Side{"heap_64B", "boost_interprocess"},
+     kMean},
+    {"heap_64B_2procs/boost_interprocess",
+     {"heap_64B_2procs", "uarena_heap"},
+     Side{"heap_64B_2procs", "boost_interprocess"},
+     kMean},
+    {"heap_mixed/glibc_malloc",
+     {"heap_mixed", "uarena_heap"},
+     Side{"heap_mixed", "glibc_malloc"},
+     kMean},
+    {"heap_overhead", {"heap_mixed", "uarena_heap"}, std::nullopt, kUsedPerAsked},
+    {"unordered_map_find/process_local",
+     {"unordered_map_find", "uarena_map"},
+     Side{"unordered_map_find", "process_local"},
+     kMedian},
+    {"mutex_uncontended/absl_mutex",
+     {"mutex_uncontended", "uarena_mutex"},
+     Side{"mutex_uncontended", "absl_mutex"},
+     kMedian},
 };
 
 // The row of one side of a rule, or why there is none with numbers.

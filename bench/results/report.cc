@@ -2,6 +2,7 @@
 #include "bench/results/report.h"
 
 #include <algorithm>
+#include <cmath>
 #include <map>
 #include <string>
 
@@ -27,8 +28,8 @@ void PrintMachine(const Report& report, FILE* out) {
                 report.seconds, report.used.own, std::max(0.0, report.used.busy - report.used.own),
                 report.used.stolen);
   absl::FPrintF(out,
-                "%d repetitions, interleaved; ns per page, medians of the repetitions; low, high: "
-                "the repetitions' means; min, max: of all samples\n"
+                "%d repetitions, interleaved; ns per page or what the heading says, medians of the "
+                "repetitions; low, high: the repetitions' means; min, max: of all samples\n"
                 "a sample includes one reading of the clock, %.0f ns\n",
                 report.repetitions, machine.clock_ns);
 }
@@ -41,11 +42,14 @@ std::string Number(double value) {
 void PrintRow(const Row& row, FILE* out) {
   const Range means = MeanRange(row.repetitions);
   const Summary& s = row.summary;
-  absl::FPrintF(out, "  %-17s", row.subject);
+  absl::FPrintF(out, "  %-18s", row.subject);
   for (const double value : {s.mean, means.low, means.high, s.p50, s.p90, s.p99, s.min, s.max}) {
     absl::FPrintF(out, " %8s", Number(value));
   }
-  for (const auto& [name, value] : row.counters) absl::FPrintF(out, "  %s %.0f", name, value);
+  for (const auto& [name, value] : row.counters) {
+    absl::FPrintF(out, "  %s %s", name,
+                  value == std::round(value) ? absl::StrFormat("%.0f", value) : Number(value));
+  }
   absl::FPrintF(out, "\n");
 }
 
@@ -56,7 +60,7 @@ void PrintWorkload(const std::vector<const Row*>& rows, FILE* out) {
     pages = std::max(pages, row->pages);
     if (!row->skipped.empty()) skipped[row->skipped].push_back(row->subject);
   }
-  absl::FPrintF(out, "\n%s: %d %s\n  %-17s %8s %8s %8s %8s %8s %8s %8s %8s\n", rows[0]->workload,
+  absl::FPrintF(out, "\n%s: %d %s\n  %-18s %8s %8s %8s %8s %8s %8s %8s %8s\n", rows[0]->workload,
                 pages, rows[0]->title, "", "mean", "low", "high", "p50", "p90", "p99", "min",
                 "max");
   for (const Row* row : rows) {

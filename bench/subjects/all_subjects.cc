@@ -36,9 +36,8 @@ Subjects AllSubjects(const std::string& uarenad) {
 
 }  // namespace
 
-absl::StatusOr<Subjects> MakeSubjects(const std::vector<std::string>& names,
-                                      const std::string& uarenad) {
-  return SelectByName("--subjects", AllSubjects(uarenad), names);
+Subjects MakeSubjects(const std::vector<std::string>& names, const std::string& uarenad) {
+  return SelectByName(AllSubjects(uarenad), names);
 }
 
 std::string DefaultSubjectName() { return UarenaSubjectName(ProbeKernel().picked); }

@@ -9,17 +9,15 @@
 #include <string>
 #include <vector>
 
-#include "absl/status/statusor.h"
 #include "bench/subjects/subject.h"
 
 namespace uarena::bench {
 
 using Subjects = std::vector<std::unique_ptr<Subject>>;
 
-// The subjects called `names`, in the order of the report; no names: all. InvalidArgument if
-// there is none of a name. `uarenad` is the daemon's program.
-absl::StatusOr<Subjects> MakeSubjects(const std::vector<std::string>& names,
-                                      const std::string& uarenad);
+// The subjects called `names`, in the order of the report; no names: all. `uarenad` is the daemon's
+// program.
+Subjects MakeSubjects(const std::vector<std::string>& names, const std::string& uarenad);
 
 // The subject that is uarena with default options on this kernel.
 std::string DefaultSubjectName();

@@ -7,32 +7,41 @@
 #include <string>
 #include <vector>
 
-#include "absl/status/statusor.h"
+#include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 
 namespace uarena::bench {
 
-// Those of `all` whose name() is in `names`, in the order of `all`; no names: all of them.
-// InvalidArgument, naming `flag`, if there is none of a name.
+// Whether `name` is to be kept; no names: everything is.
+inline bool IsSelected(const std::vector<std::string>& names, const std::string& name) {
+  return names.empty() || std::find(names.begin(), names.end(), name) != names.end();
+}
+
+// Those of `all` whose name() is selected, in the order of `all`.
 template <typename Named>
-absl::StatusOr<std::vector<std::unique_ptr<Named>>> SelectByName(
-    const char* flag, std::vector<std::unique_ptr<Named>> all,
-    const std::vector<std::string>& names) {
-  std::vector<std::string> known;
-  known.reserve(all.size());
-  for (const auto& item : all) known.push_back(item->name());
+std::vector<std::unique_ptr<Named>> SelectByName(std::vector<std::unique_ptr<Named>> all,
+                                                 const std::vector<std::string>& names) {
+  std::erase_if(
+      all, [&](const std::unique_ptr<Named>& item) { return !IsSelected(names, item->name()); });
+  return all;
+}
+
+// Adds the name() of each.
+template <typename Named>
+void AddNames(const std::vector<std::unique_ptr<Named>>& all, std::vector<std::string>* names) {
+  for (const auto& item : all) names->push_back(item->name());
+}
+
+// InvalidArgument, naming `flag`, if one of `names` is not `known`.
+inline absl::Status CheckNames(const char* flag, const std::vector<std::string>& names,
+                               const std::vector<std::string>& known) {
   for (const std::string& name : names) {
     if (std::find(known.begin(), known.end(), name) != known.end()) continue;
     return absl::InvalidArgumentError(
         absl::StrCat(flag, ": there is no \"", name, "\"; there are ", absl::StrJoin(known, ", ")));
   }
-  if (!names.empty()) {
-    std::erase_if(all, [&](const std::unique_ptr<Named>& item) {
-      return std::find(names.begin(), names.end(), item->name()) == names.end();
-    });
-  }
-  return all;
+  return absl::OkStatus();
 }
 
 }  // namespace uarena::bench

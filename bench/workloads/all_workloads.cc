@@ -80,9 +80,9 @@ Workloads AllWorkloads(const Effort& effort, size_t page_size) {
 
 }  // namespace
 
-absl::StatusOr<Workloads> MakeWorkloads(const std::vector<std::string>& names, const Effort& effort,
-                                        size_t page_size) {
-  return SelectByName("--operations", AllWorkloads(effort, page_size), names);
+Workloads MakeWorkloads(const std::vector<std::string>& names, const Effort& effort,
+                        size_t page_size) {
+  return SelectByName(AllWorkloads(effort, page_size), names);
 }
 
 Workloads MakeWindowWorkloads(const Effort& effort, size_t page_size) {

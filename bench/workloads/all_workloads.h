@@ -12,7 +12,6 @@
 #include <utility>
 #include <vector>
 
-#include "absl/status/statusor.h"
 #include "bench/workloads/workload.h"
 
 namespace uarena::bench {
@@ -27,10 +26,9 @@ struct Effort {
   std::chrono::nanoseconds contention;  // how long several processes work at the same time
 };
 
-// The workloads called `names`, in the order of the report; no names: all. InvalidArgument if there
-// is none of a name.
-absl::StatusOr<Workloads> MakeWorkloads(const std::vector<std::string>& names, const Effort& effort,
-                                        size_t page_size);
+// The workloads called `names`, in the order of the report; no names: all.
+Workloads MakeWorkloads(const std::vector<std::string>& names, const Effort& effort,
+                        size_t page_size);
 
 // What is plotted against the window: sequential first touch, under the name kByWindow.
 inline constexpr char kByWindow[] = "seq_first_touch_by_window";

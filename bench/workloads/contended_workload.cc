@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "bench/workloads/contended_workload.h"
 
-#include <sched.h>
-
 #include <algorithm>
 #include <array>
 #include <atomic>
@@ -13,13 +11,13 @@
 #include "bench/support/child_processes.h"
 #include "bench/support/clock.h"
 #include "bench/support/page_run.h"
+#include "bench/support/rendezvous.h"
 #include "bench/support/shared_memory.h"
 
 namespace uarena::bench {
 namespace {
 
 constexpr uint64_t kBatch = 64;
-constexpr int64_t kPatienceNs = int64_t{30} * 1'000'000'000;
 
 // One process' side of it, and the pages that it holds.
 struct Worker {
@@ -39,20 +37,9 @@ struct Worker {
 }  // namespace
 
 struct ContendedAlloc::State {
-  std::atomic<int> warm{0};
+  Rendezvous warm;
   std::atomic<bool> stop{false};
-  std::atomic<int> written{0};
-
-  // Until all processes have come to this point.
-  static absl::Status Meet(std::atomic<int>& arrived, int processes) {
-    const int64_t start = NowNs();
-    for (++arrived; arrived.load() < processes; sched_yield()) {
-      if (NowNs() - start > kPatienceNs) {
-        return absl::DeadlineExceededError("another process does not arrive");
-      }
-    }
-    return absl::OkStatus();
-  }
+  Rendezvous written;
 };
 
 ContendedAlloc::ContendedAlloc(std::string name, std::string title, int processes, bool frees,
@@ -86,7 +73,7 @@ absl::Status ContendedAlloc::Work(Memory& memory, uint64_t seed, State& state,
   nanoseconds.reserve(batches_);
   if (absl::Status status = worker.Batch().status(); !status.ok()) return status;
 
-  if (absl::Status status = State::Meet(state.warm, processes_); !status.ok()) return status;
+  if (absl::Status status = state.warm.Meet(processes_); !status.ok()) return status;
   const int64_t end = NowNs() + duration_.count();
   while (!state.stop.load(std::memory_order_relaxed)) {
     const absl::StatusOr<uint64_t> ns = worker.Batch();
@@ -105,7 +92,7 @@ absl::Status ContendedAlloc::Work(Memory& memory, uint64_t seed, State& state,
   std::vector<PageRun> pages;
   for (char* page : worker.held) pages.push_back({memory.base(), page, 1, page_size_});
   for (const PageRun& page : pages) page.TouchAll(seed);
-  if (absl::Status status = State::Meet(state.written, processes_); !status.ok()) return status;
+  if (absl::Status status = state.written.Meet(processes_); !status.ok()) return status;
   for (const PageRun& page : pages) samples->AddWrongPages(page.WrongPages(seed));
   return absl::OkStatus();
 }
