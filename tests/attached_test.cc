@@ -32,6 +32,7 @@ Arena NewArena() {
 
 TEST(AttachedTest, FindsTheArenaOfAnAddress) {
   std::vector<Arena> arenas;
+  arenas.reserve(40);
   for (int i = 0; i < 40; ++i) arenas.push_back(NewArena());  // more than one chunk
   for (Arena& arena : arenas) {
     char* base = static_cast<char*>(arena.base());
@@ -132,6 +133,7 @@ TEST(AttachedTest, LookingUpNeedsNoLock) {
   const Arena arena = NewArena();
   std::atomic<bool> stop{false};
   std::vector<std::thread> threads;
+  threads.reserve(2);
   for (int i = 0; i < 2; ++i) {
     threads.emplace_back([&] {
       while (!stop.load()) {

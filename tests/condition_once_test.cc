@@ -76,6 +76,7 @@ TEST_F(ConditionOnceTest, ProcessesTakeTurns) {
 
 TEST_F(ConditionOnceTest, NotifyOneWakesOneEach) {
   std::vector<std::thread> threads;
+  threads.reserve(4);
   for (int i = 0; i < 4; ++i) {
     threads.emplace_back([&] {
       MutexLock lock(objects_->mutex, kUnexpected);
@@ -159,6 +160,7 @@ TEST_F(ConditionOnceTest, ANotifyThatNeverComesIsNotNeeded) {
 
 TEST_F(ConditionOnceTest, OneCallAmongAll) {
   std::vector<pid_t> children;
+  children.reserve(4);
   for (int i = 0; i < 4; ++i) {
     children.push_back(Fork([&] {
       CallOnce(objects_->once, [&](LockOutcome before) {

@@ -69,6 +69,7 @@ class MutexTest : public ::testing::Test {
 TEST_F(MutexTest, OneThreadAtATime) {
   Mutex& mutex = objects_->mutex;
   std::vector<std::thread> threads;
+  threads.reserve(3);
   for (int i = 0; i < 3; ++i) {
     threads.emplace_back([&] {
       for (int n = 0; n < 20'000; ++n) {
@@ -96,6 +97,7 @@ TEST_F(MutexTest, OneThreadAtATime) {
 
 TEST_F(MutexTest, OneProcessAtATime) {
   std::vector<pid_t> children;
+  children.reserve(4);
   for (int i = 0; i < 4; ++i) {
     children.push_back(Fork([&] {
       for (int n = 0; n < 20'000; ++n) {

