@@ -56,6 +56,9 @@ class Blocks {
     return true;
   }
 
+  // The word of free bits that the block's is in.
+  std::atomic<uint64_t>* FreeWord(uint32_t block) const { return &free_[block / 64]; }
+
   // By anybody else. False: the block is free already.
   bool GiveRemotely(uint32_t block) {
     const uint32_t word = block / 64;

@@ -28,6 +28,7 @@ ThreadCache::ThreadCache(const SpanTable& table, const PageSource& source, uint3
       empty_(kMostEmptyBytes >> table.geometry().page_shift) {
   for (uint32_t c = 0; c < kSizeClasses; ++c) {
     classes_[c].size = ClassSize(c);
+    classes_[c].most_blocks = table.shapes().of[c].blocks;
     classes_[c].bits = &g_no_bits;
   }
 }
@@ -101,10 +102,12 @@ void ThreadCache::RetireCurrent(Class& of) {
 }
 
 bool ThreadCache::NextAvailable(Class& of, uint32_t size_class) {
-  const uint32_t span = of.available.first();
-  if (span == 0) return false;
-  of.available.Remove(table_, span);
-  return SetCurrent(of, size_class, span);
+  for (uint32_t span = of.available.first(); span != 0; span = of.available.first()) {
+    of.available.Remove(table_, span);
+    if (SetCurrent(of, size_class, span)) return true;
+    of.full.PushBack(table_, span, kFull);  // all of it was taken as blocks freed lately
+  }
+  return false;
 }
 
 bool ThreadCache::NextFull(Class& of, uint32_t size_class, uint32_t looks) {
@@ -184,17 +187,16 @@ void* ThreadCache::AllocateLarge(uint64_t size) {
   return reinterpret_cast<void*>(geometry.AddressOf(table_.Pages(span).first));
 }
 
-void ThreadCache::NoteFreed(uint32_t span, uint32_t size_class) {
+void ThreadCache::NoteFreed(Class& of, uint32_t span) {
   SpanHints& hints = table_.Hints(span);
   const uint32_t free_blocks = hints.free_blocks.load(std::memory_order_relaxed) + 1;
   hints.free_blocks.store(free_blocks, std::memory_order_relaxed);
   const bool was_full = hints.place.load(std::memory_order_relaxed) == kFull;
-  const bool empty = free_blocks == table_.shapes().of[size_class].blocks;
+  const bool empty = free_blocks == of.most_blocks;
   if (!was_full && !empty) return;
-  Class& of = classes_[size_class];
   (was_full ? of.full : of.available).Remove(table_, span);
   if (empty) {
-    BecomeEmpty(span);
+    BecomeEmpty(of, span);
   } else {
     of.available.PushFront(table_, span, kAvailable);
   }
@@ -204,7 +206,7 @@ void ThreadCache::Sort(Class& of, uint32_t size_class, uint32_t span) {
   const uint32_t free_blocks = BlocksOf(span, size_class).CountFree();
   table_.Hints(span).free_blocks.store(free_blocks, std::memory_order_relaxed);
   if (free_blocks == table_.shapes().of[size_class].blocks) {
-    BecomeEmpty(span);
+    BecomeEmpty(of, span);
   } else if (free_blocks != 0) {
     of.available.PushFront(table_, span, kAvailable);
   } else {
@@ -224,7 +226,8 @@ bool ThreadCache::FreeLarge(uint32_t span, uint64_t first) {
   return true;
 }
 
-void ThreadCache::BecomeEmpty(uint32_t span) {
+void ThreadCache::BecomeEmpty(Class& of, uint32_t span) {
+  of.recent_count = 0;  // some may be of this span, which may be another's soon
   SetOwnState(table_, span, {SpanKind::kEmpty, 0, id_});
   KeepEmpty(span);
 }
@@ -253,6 +256,7 @@ bool ThreadCache::End(uint32_t span) {
 template <typename Visit>
 void ThreadCache::TakeApart(Class& of, uint32_t size_class, Visit visit) {
   if (of.current != 0) RetireCurrent(of);
+  of.recent_count = 0;
   // Bounded, since the links may be damaged.
   uint32_t left = table_.end();
   for (uint32_t span = of.available.first(); span != 0 && left-- != 0;
@@ -314,7 +318,8 @@ void ThreadCache::MergeInto(ThreadCache& other) {
   }
   for (EmptySpan empty = empty_.Take(0, ~uint64_t{0}); empty.span != 0;
        empty = empty_.Take(0, ~uint64_t{0})) {
-    other.BecomeEmpty(empty.span);
+    SetOwnState(table_, empty.span, {SpanKind::kEmpty, 0, other.id_});
+    other.KeepEmpty(empty.span);
   }
   const Operation operation(table_.control(), source_.process_slot());
   for (const uint32_t span : large_) DisownLarge(table_, operation.index(), span, id_);

@@ -75,9 +75,10 @@ class ThreadCache {
     Blocks blocks(table_, span, first, shape);
     if (ABSL_PREDICT_FALSE(state.cache != id_)) return blocks.GiveRemotely(block);
     if (ABSL_PREDICT_FALSE(!blocks.Give(block))) return false;
-    if (table_.Hints(span).place.load(std::memory_order_relaxed) != kCurrent) {
-      NoteFreed(span, state.size_class);
-    }
+    Class& of = classes_[state.size_class];
+    of.recent[of.recent_end++ % kRecent] = {blocks.FreeWord(block), address, span, block % 64};
+    if (of.recent_count != kRecent) ++of.recent_count;
+    if (table_.Hints(span).place.load(std::memory_order_relaxed) != kCurrent) NoteFreed(of, span);
     return true;
   }
 
@@ -94,6 +95,13 @@ class ThreadCache {
   void Use(ThreadCache* other) { in_use_ = other; }
 
  private:
+  static constexpr uint32_t kRecent = 16;
+  struct Recent {
+    std::atomic<uint64_t>* bits;
+    uint64_t address;
+    uint32_t span;
+    uint32_t bit;
+  };
   struct Class {
     // The word of free bits that blocks are taken from, where its first block lies, and how many
     // blocks it is for.
@@ -101,7 +109,14 @@ class ThreadCache {
     uint64_t address = 0;
     uint32_t blocks = 0;
     uint32_t size = 0;
-    uint32_t current = 0;  // the slab; 0: none
+    uint32_t most_blocks = 0;  // in a slab
+    uint32_t current = 0;      // the slab; 0: none
+    // Blocks that were freed lately, which are taken first, since they are in the processor's
+    // caches; the newest last, in a ring. A block may have been taken otherwise meanwhile: its bit
+    // says so.
+    uint32_t recent_end = 0;
+    uint32_t recent_count = 0;
+    std::array<Recent, kRecent> recent;
     SlabList available;
     SlabList full;  // the one looked at longest ago first
   };
@@ -115,7 +130,21 @@ class ThreadCache {
   Blocks BlocksOf(uint32_t span, uint32_t size_class) const {
     return Blocks(table_, span, table_.Pages(span).first, table_.shapes().of[size_class]);
   }
-  static void* TakeBlock(Class& of) {
+  void* TakeBlock(Class& of) {
+    while (of.recent_count != 0) {
+      --of.recent_count;
+      const Recent& recent = of.recent[--of.recent_end % kRecent];
+      const uint64_t recent_bits = recent.bits->load(std::memory_order_relaxed);
+      const uint64_t bit = uint64_t{1} << recent.bit;
+      if (ABSL_PREDICT_FALSE((recent_bits & bit) == 0)) continue;
+      recent.bits->store(recent_bits & ~bit, std::memory_order_relaxed);
+      SpanHints& hints = table_.Hints(recent.span);
+      if (hints.place.load(std::memory_order_relaxed) != kCurrent) {
+        hints.free_blocks.store(hints.free_blocks.load(std::memory_order_relaxed) - 1,
+                                std::memory_order_relaxed);
+      }
+      return reinterpret_cast<void*>(recent.address);
+    }
     const uint64_t bits = of.bits->load(std::memory_order_relaxed);
     const auto block = static_cast<uint32_t>(std::countr_zero(bits));
     // 64 if there is none; more than there are only in damaged memory.
@@ -123,7 +152,7 @@ class ThreadCache {
     of.bits->store(bits & (bits - 1), std::memory_order_relaxed);
     return reinterpret_cast<void*>(of.address + uint64_t{block} * of.size);
   }
-  void NoteFreed(uint32_t span, uint32_t size_class);
+  void NoteFreed(Class& of, uint32_t span);
   // Each lets the class take blocks from a slab. False: there is none.
   bool ContinueCurrent(Class& of, uint32_t size_class);
   bool NextAvailable(Class& of, uint32_t size_class);
@@ -139,7 +168,7 @@ class ThreadCache {
   void TakeApart(Class& of, uint32_t size_class, Visit visit);
 
   uint32_t NewSpan(uint64_t count);  // EMPTY; 0: there is no room
-  void BecomeEmpty(uint32_t span);
+  void BecomeEmpty(Class& of, uint32_t span);
   void KeepEmpty(uint32_t span);
   bool End(uint32_t span);
   // Whether the last error is a shortage; and takes back what can be had then.
