@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The spans without blocks that a thread keeps for its next ones: at most 64, and 1 MiB; the oldest
-// goes first.
+// The spans without blocks that a thread keeps for its next ones, by their number of pages, and for
+// how long it has had them. In a shortage others may take them, so each is taken by a transaction
+// before it is used.
 #ifndef UARENA_HEAP_EMPTY_SPANS_H_
 #define UARENA_HEAP_EMPTY_SPANS_H_
 
@@ -9,56 +10,53 @@
 #include <array>
 #include <cstdint>
 
-namespace uarena {
+#include "heap/slab_list.h"
+#include "heap/span_table.h"
 
-struct EmptySpan {
-  uint32_t span = 0;
-  uint64_t pages = 0;
-};
+namespace uarena {
 
 // Not thread-safe.
 class EmptySpans {
  public:
-  explicit EmptySpans(uint64_t most_pages) : most_pages_(most_pages) {}
+  // Longer ones are not worth keeping.
+  static constexpr uint64_t kMostPages = 128;
 
-  // Whether a span of so many pages is worth keeping: one does not take all the room.
-  bool Worth(uint64_t pages) const { return pages <= std::max<uint64_t>(most_pages_ / 2, 1); }
-
-  // The smallest of at least `least` and at most `most` pages; span 0: none.
-  EmptySpan Take(uint64_t least, uint64_t most) {
-    uint32_t best = count_;
-    for (uint32_t i = 0; i < count_; ++i) {
-      if (spans_[i].pages < least || spans_[i].pages > most) continue;
-      if (best == count_ || spans_[i].pages < spans_[best].pages) best = i;
+  // The one of the fewest pages that are at least `least` and at most `most`; 0: none. It is out of
+  // the lists then, and the caller's if TakeEmpty says so.
+  uint32_t Remove(const SpanTable& table, uint64_t least, uint64_t most) {
+    most = std::min(most, kMostPages);
+    for (uint64_t pages = std::max<uint64_t>(least, 1); pages <= most; ++pages) {
+      // The newest: its pages are in the processor's caches.
+      if (const uint32_t span = by_pages_[pages].last(); span != 0) return Out(table, span, pages);
     }
-    return best == count_ ? EmptySpan() : Remove(best);
+    return 0;
   }
 
-  // The oldest, if `pages` more would be too much; span 0: there is room.
-  EmptySpan TakeSurplus(uint64_t pages) {
-    if (count_ == 0 || (count_ < kMost && pages_ + pages <= most_pages_)) return {};
-    return Remove(0);
+  // One that is there since before `time_ms`; 0: none.
+  uint32_t RemoveOlder(const SpanTable& table, uint32_t time_ms) {
+    for (uint64_t pages = 1; pages <= most_; ++pages) {
+      const uint32_t span = by_pages_[pages].first();
+      if (span == 0) continue;
+      const uint32_t since = table.Hints(span).since_ms.load(std::memory_order_relaxed);
+      if (static_cast<int32_t>(time_ms - since) > 0) return Out(table, span, pages);
+    }
+    return 0;
   }
-  void Add(const EmptySpan& span) {
-    spans_[count_++] = span;
-    pages_ += span.pages;
+
+  void Add(const SpanTable& table, uint32_t span, uint64_t pages, uint32_t now_ms) {
+    table.Hints(span).since_ms.store(now_ms, std::memory_order_relaxed);
+    by_pages_[pages].PushBack(table, span, kNowhere);
+    most_ = std::max(most_, pages);
   }
 
  private:
-  static constexpr uint32_t kMost = 64;
-
-  EmptySpan Remove(uint32_t i) {
-    const EmptySpan span = spans_[i];
-    std::copy(spans_.begin() + i + 1, spans_.begin() + count_, spans_.begin() + i);
-    --count_;
-    pages_ -= span.pages;
+  uint32_t Out(const SpanTable& table, uint32_t span, uint64_t pages) {
+    by_pages_[pages].Remove(table, span);
     return span;
   }
 
-  const uint64_t most_pages_;
-  uint64_t pages_ = 0;
-  uint32_t count_ = 0;
-  std::array<EmptySpan, kMost> spans_;  // the oldest first
+  uint64_t most_ = 0;                              // pages of any that was added
+  std::array<SlabList, kMostPages + 1> by_pages_;  // the oldest first
 };
 
 }  // namespace uarena

@@ -57,7 +57,7 @@ absl::Status CheckSpan(const SpanTable& table, uint32_t span, bool listed,
     return Broken(span, absl::StrCat("belongs to cache ", state.cache, ", which does not exist"));
   }
   UARENA_RETURN_IF_ERROR(CheckPages(table, span, taken));
-  if (state.kind == SpanKind::kLarge || state.kind == SpanKind::kEmpty) {
+  if (state.kind != SpanKind::kSlab) {
     if (state.kind == SpanKind::kLarge && table.SpanOf(pages.first) != span) {
       return Broken(span, "is large and not found by its page");
     }
@@ -108,7 +108,8 @@ HeapStats CountHeap(const SpanTable& table) {
     if (state.kind == SpanKind::kUnused) continue;
     ++stats.spans;
     stats.pages += pages.count;
-    if (state.kind == SpanKind::kEmpty) stats.empty_pages += pages.count;
+    if (state.kind == SpanKind::kEmpty || state.kind == SpanKind::kHeld)
+      stats.empty_pages += pages.count;
     if (state.kind == SpanKind::kLarge) {
       ++stats.large_blocks;
       ++stats.blocks_in_use;

@@ -64,7 +64,7 @@ int CreateSpan(const SpanTable& table, uint32_t operation, const SpanPages& page
       transaction.Write(kWordSpansUsed, taken);
     }
     transaction.Write(control.SpanIndex(taken, kSpanState),
-                      SpanState{SpanKind::kEmpty, 0, cache}.Pack());
+                      SpanState{SpanKind::kHeld, 0, cache}.Pack());
     transaction.Write(control.SpanIndex(taken, kSpanFirst), static_cast<uint32_t>(pages.first));
     transaction.Write(control.SpanIndex(taken, kSpanCount), static_cast<uint32_t>(pages.count));
     transaction.Write(control.SpanIndex(taken, kSpanNext), 0);
@@ -108,6 +108,18 @@ void SetOwnState(const SpanTable& table, uint32_t span, const SpanState& state) 
   word.store(MakeWord(state.Pack(), WordVersion(seen)), std::memory_order_release);
 }
 
+int TakeEmpty(const SpanTable& table, uint32_t operation, uint32_t span, uint32_t cache,
+              bool anybodys) {
+  const Control& control = table.control();
+  return RunTransaction(control, operation, [&](Transaction& transaction) {
+    const uint64_t word = control.SpanIndex(span, kSpanState);
+    const SpanState state = SpanState::Unpack(transaction.Read(word));
+    if (state.kind != SpanKind::kEmpty || (state.cache != cache && !anybodys)) return -ENOENT;
+    transaction.Write(word, SpanState{SpanKind::kHeld, 0, cache}.Pack());
+    return 0;
+  });
+}
+
 void UseSpan(const SpanTable& table, uint32_t span, const SpanState& state) {
   const SpanPages pages = table.Pages(span);
   table.Remote(span).store(0, std::memory_order_relaxed);
@@ -125,7 +137,7 @@ int TakeLarge(const SpanTable& table, uint32_t operation, uint32_t span, uint64_
         transaction.Read(control.SpanIndex(span, kSpanFirst)) != first) {
       return -ENOENT;
     }
-    transaction.Write(state, SpanState{SpanKind::kEmpty, 0, cache}.Pack());
+    transaction.Write(state, SpanState{SpanKind::kHeld, 0, cache}.Pack());
     return 0;
   });
 }

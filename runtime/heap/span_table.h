@@ -10,7 +10,10 @@
 //   in
 //            the list of its class
 //   LARGE    one block, which anybody may free
-//   EMPTY    pages without blocks, which the owner keeps for the next span
+//   EMPTY    pages without blocks, which the owner keeps for the next span, unless somebody in need
+//   takes
+//            them
+//   HELD     the same in the owner's hands alone, on the way to or from one of the others
 //
 // A cache is one thread's. Its number is its owner's name in the spans' states; a table says which
 // process each is of, so that recovery finds what a dead process had. All else that a thread knows
@@ -28,7 +31,7 @@
 
 namespace uarena {
 
-enum class SpanKind : uint32_t { kUnused = 0, kSlab, kLarge, kEmpty };
+enum class SpanKind : uint32_t { kUnused = 0, kSlab, kLarge, kEmpty, kHeld };
 
 struct SpanState {
   SpanKind kind = SpanKind::kUnused;
@@ -36,7 +39,7 @@ struct SpanState {
   uint32_t cache = 0;       // 0: nobody's
 
   static SpanState Unpack(uint32_t packed) {
-    return {static_cast<SpanKind>(packed >> 8 & 3), packed & 0x7f, packed >> 16};
+    return {static_cast<SpanKind>(packed >> 8 & 7), packed & 0x7f, packed >> 16};
   }
   uint32_t Pack() const { return cache << 16 | static_cast<uint32_t>(kind) << 8 | size_class; }
 };
@@ -143,18 +146,22 @@ void GiveCache(const Control& control, uint32_t cache);
 int CreateSpan(const SpanTable& table, uint32_t operation, const SpanPages& pages, uint32_t cache,
                uint32_t* span);
 
-// Makes an EMPTY span that the caller owns a slab, whose bits have been set (heap/blocks.h), or
+// Makes an EMPTY span the cache's HELD one, if it is the cache's, or with `anybodys` whosesoever it
+// is.
+int TakeEmpty(const SpanTable& table, uint32_t operation, uint32_t span, uint32_t cache,
+              bool anybodys);
+// Makes a HELD span that the caller owns a slab, whose bits have been set (heap/blocks.h), or
 // large.
 void UseSpan(const SpanTable& table, uint32_t span, const SpanState& state);
 
-// Ends a span that the caller owns, or that nobody can reach, and makes its pages a run that the
-// operation is to free: its intent is kFreeRun then.
+// Ends a HELD span of the caller's, or one that nobody can reach, and makes its pages a run that
+// the operation is to free: its intent is kFreeRun then.
 int EndSpan(const SpanTable& table, uint32_t operation, uint32_t span);
 
 // Changes the state of a span that the caller owns and that no transaction of others can be about.
 void SetOwnState(const SpanTable& table, uint32_t span, const SpanState& state);
 
-// Makes a LARGE span that starts at `first` the cache's EMPTY one; one caller succeeds.
+// Makes a LARGE span that starts at `first` the cache's HELD one; one caller succeeds.
 int TakeLarge(const SpanTable& table, uint32_t operation, uint32_t span, uint64_t first,
               uint32_t cache);
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "heap/thread_cache.h"
 
+#include <time.h>
+
 #include <algorithm>
 #include <cerrno>
 
@@ -12,8 +14,16 @@ namespace {
 
 // How many full slabs are looked at before pages are taken.
 constexpr uint32_t kLooks = 4;
-// What a thread keeps for its next spans.
-constexpr uint64_t kMostEmptyBytes = 1 << 20;
+// How long a thread keeps a span without blocks for its next one, and how many it ends at a time.
+constexpr uint32_t kKeepMs = 10;
+constexpr int kEndAtATime = 8;
+
+// To a few ms, and cheap.
+uint32_t NowMs() {
+  timespec now{};
+  clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+  return static_cast<uint32_t>(now.tv_sec * 1000 + now.tv_nsec / 1'000'000);
+}
 
 // What a class without a slab takes blocks from, so that it need not be asked whether it has one.
 constinit std::atomic<uint64_t> g_no_bits{0};
@@ -21,11 +31,7 @@ constinit std::atomic<uint64_t> g_no_bits{0};
 }  // namespace
 
 ThreadCache::ThreadCache(const SpanTable& table, const PageSource& source, uint32_t id, bool apart)
-    : table_(table),
-      source_(source),
-      id_(id),
-      apart_(apart),
-      empty_(kMostEmptyBytes >> table.geometry().page_shift) {
+    : table_(table), source_(source), id_(id), apart_(apart) {
   for (uint32_t c = 0; c < kSizeClasses; ++c) {
     classes_[c].size = ClassSize(c);
     classes_[c].most_blocks = table.shapes().of[c].blocks;
@@ -143,13 +149,25 @@ bool ThreadCache::Adopt(Class& of, uint32_t size_class) {
 
 bool ThreadCache::NewSlab(Class& of, uint32_t size_class) {
   const SpanShape& shape = table_.shapes().of[size_class];
-  uint32_t span = empty_.Take(shape.pages, shape.pages + shape.pages / 8).span;
+  uint32_t span = TakeKept(shape.pages, shape.pages + shape.pages / 8);
   if (span == 0) span = NewSpan(shape.pages);
   if (span == 0) return false;
   Blocks::Init(table_, table_.Pages(span).first, shape);
   UseSpan(table_, span, {SpanKind::kSlab, size_class, id_});
   BlocksOf(span, size_class).Adopt();
   return SetCurrent(of, size_class, span);
+}
+
+uint32_t ThreadCache::TakeKept(uint64_t least, uint64_t most) {
+  uint32_t span = empty_.Remove(table_, least, most);
+  while (span != 0) {
+    const Operation operation(table_.control(), source_.process_slot());
+    if (operation.index() != 0 && TakeEmpty(table_, operation.index(), span, id_, false) == 0) {
+      return span;
+    }
+    span = empty_.Remove(table_, least, most);  // that one was taken by somebody in need
+  }
+  return 0;
 }
 
 uint32_t ThreadCache::NewSpan(uint64_t count) {
@@ -176,7 +194,7 @@ void* ThreadCache::AllocateLarge(uint64_t size) {
     return nullptr;
   }
   const uint64_t count = (size + geometry.page_size() - 1) >> geometry.page_shift;
-  uint32_t span = empty_.Take(count, count + count / 8).span;
+  uint32_t span = TakeKept(count, count + count / 16);
   while (span == 0) {
     span = NewSpan(count);
     if (span == 0 && !MakeRoom()) return nullptr;
@@ -228,21 +246,31 @@ bool ThreadCache::FreeLarge(uint32_t span, uint64_t first) {
 
 void ThreadCache::BecomeEmpty(Class& of, uint32_t span) {
   of.recent_count = 0;  // some may be of this span, which may be another's soon
-  SetOwnState(table_, span, {SpanKind::kEmpty, 0, id_});
   KeepEmpty(span);
 }
 
 void ThreadCache::KeepEmpty(uint32_t span) {
   const uint64_t pages = table_.Pages(span).count;
-  if (!empty_.Worth(pages)) {
+  if (pages > EmptySpans::kMostPages) {
     End(span);
     return;
   }
-  for (EmptySpan surplus = empty_.TakeSurplus(pages); surplus.span != 0;
-       surplus = empty_.TakeSurplus(pages)) {
-    End(surplus.span);
+  SetOwnState(table_, span, {SpanKind::kEmpty, 0, id_});
+  const uint32_t now = NowMs();
+  empty_.Add(table_, span, pages, now);
+  for (int i = 0; i < kEndAtATime && EndEmpty(now - kKeepMs) != 0; ++i) {
   }
-  empty_.Add({span, pages});
+}
+
+// Ends a kept span that is older than `time_ms`. Returns its pages; 0: there is none.
+uint64_t ThreadCache::EndEmpty(uint32_t time_ms) {
+  while (const uint32_t span = empty_.RemoveOlder(table_, time_ms)) {
+    const uint64_t pages = table_.Pages(span).count;
+    const Operation operation(table_.control(), source_.process_slot());
+    if (operation.index() == 0) return 0;
+    if (TakeEmpty(table_, operation.index(), span, id_, false) == 0 && End(span)) return pages;
+  }
+  return 0;
 }
 
 // Should it fail, the span stays this cache's, and goes when the cache does.
@@ -284,9 +312,21 @@ uint64_t ThreadCache::Trim(bool all) {
     });
   }
   uint64_t pages = 0;
-  for (EmptySpan empty = empty_.Take(0, ~uint64_t{0}); empty.span != 0;
-       empty = empty_.Take(0, ~uint64_t{0})) {
-    if (End(empty.span)) pages += empty.pages;
+  const uint32_t later = NowMs() + kKeepMs;
+  while (const uint64_t more = EndEmpty(later)) pages += more;
+  return pages;
+}
+
+// Ends spans without blocks that others keep. Returns how many pages they had.
+uint64_t ThreadCache::EndOthersEmpty() {
+  uint64_t pages = 0;
+  for (uint32_t span = 1; span < table_.end(); ++span) {
+    if (table_.State(span).kind != SpanKind::kEmpty) continue;
+    const Operation operation(table_.control(), source_.process_slot());
+    if (operation.index() == 0) break;
+    if (TakeEmpty(table_, operation.index(), span, id_, true) != 0) continue;
+    const uint64_t count = table_.Pages(span).count;
+    if (End(span)) pages += count;
   }
   return pages;
 }
@@ -295,7 +335,7 @@ bool ThreadCache::NoRoom() const {
   return last_error_ == -ENOSPC || last_error_ == -EDQUOT || last_error_ == -ENOMEM;
 }
 
-bool ThreadCache::MakeRoom() { return NoRoom() && Trim(true) != 0; }
+bool ThreadCache::MakeRoom() { return NoRoom() && (Trim(true) != 0 || EndOthersEmpty() != 0); }
 
 void ThreadCache::Abandon() {
   Trim(false);
@@ -316,11 +356,7 @@ void ThreadCache::MergeInto(ThreadCache& other) {
       other.Sort(of, c, span);
     });
   }
-  for (EmptySpan empty = empty_.Take(0, ~uint64_t{0}); empty.span != 0;
-       empty = empty_.Take(0, ~uint64_t{0})) {
-    SetOwnState(table_, empty.span, {SpanKind::kEmpty, 0, other.id_});
-    other.KeepEmpty(empty.span);
-  }
+  while (const uint32_t span = TakeKept(0, EmptySpans::kMostPages)) other.KeepEmpty(span);
   const Operation operation(table_.control(), source_.process_slot());
   for (const uint32_t span : large_) DisownLarge(table_, operation.index(), span, id_);
   GiveCache(table_.control(), id_);

@@ -167,9 +167,13 @@ class ThreadCache {
   template <typename Visit>
   void TakeApart(Class& of, uint32_t size_class, Visit visit);
 
-  uint32_t NewSpan(uint64_t count);  // EMPTY; 0: there is no room
+  // A HELD span; 0: there is none.
+  uint32_t TakeKept(uint64_t least, uint64_t most);
+  uint32_t NewSpan(uint64_t count);
   void BecomeEmpty(Class& of, uint32_t span);
   void KeepEmpty(uint32_t span);
+  uint64_t EndEmpty(uint32_t time_ms);
+  uint64_t EndOthersEmpty();
   bool End(uint32_t span);
   // Whether the last error is a shortage; and takes back what can be had then.
   bool NoRoom() const;
