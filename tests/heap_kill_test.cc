@@ -233,12 +233,13 @@ using testing::StopAt;
 using testing::Watch;
 
 constexpr const char* kPoints[] = {
-    "heap.allocated",    "heap.created",      "heap.mapped",        "heap.tagged",
-    "heap.ended",        "heap.adopted",      "heap.large_taken",   "heap.recovered",
-    "construct.apart",   "construct.claimed", "construct.finished", "transaction.publish",
-    "transaction.apply", "claim.tagged",      "allocate.mapped",    "allocate.filled",
-    "take.claimed",      "take.filled",       "keep.draining",      "keep.zeroed",
-    "free.draining",     "free.punched",      "free.inserted",      "recover.operation"};
+    "heap.allocated",      "heap.created",      "heap.mapped",       "heap.tagged",
+    "heap.ended",          "heap.split",        "heap.adopted",      "heap.large_taken",
+    "heap.recovered",      "construct.apart",   "construct.claimed", "construct.finished",
+    "transaction.publish", "transaction.apply", "claim.tagged",      "allocate.mapped",
+    "allocate.filled",     "take.claimed",      "take.filled",       "keep.draining",
+    "keep.zeroed",         "free.draining",     "free.punched",      "free.inserted",
+    "recover.operation"};
 
 // One process after another is stopped at a point, in the middle of a call; then each is killed or
 // goes on.

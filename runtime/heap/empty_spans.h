@@ -18,14 +18,16 @@ namespace uarena {
 // Not thread-safe.
 class EmptySpans {
  public:
+  // With shorter ones there would be more than the table of spans holds.
+  static constexpr uint64_t kLeastPages = 4;
   // Longer ones are not worth keeping.
   static constexpr uint64_t kMostPages = 128;
 
-  // The one of the fewest pages that are at least `least` and at most `most`; 0: none. It is out of
-  // the lists then, and the caller's if TakeEmpty says so.
-  uint32_t Remove(const SpanTable& table, uint64_t least, uint64_t most) {
-    most = std::min(most, kMostPages);
-    for (uint64_t pages = std::max<uint64_t>(least, 1); pages <= most; ++pages) {
+  // The one of the fewest pages of at least `count`, unless it has a few more, which would be
+  // wasted; 0: none. It is out of the lists then, and the caller's if TakeEmpty says so.
+  uint32_t Remove(const SpanTable& table, uint64_t count) {
+    for (uint64_t pages = std::max<uint64_t>(count, 1); pages <= most_; ++pages) {
+      if (pages > count + count / 16 && pages < count + kLeastPages) continue;
       // The newest: its pages are in the processor's caches.
       if (const uint32_t span = by_pages_[pages].last(); span != 0) return Out(table, span, pages);
     }

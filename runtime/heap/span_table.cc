@@ -22,6 +22,28 @@ void MapPages(const SpanTable& table, const SpanPages& pages, uint32_t span) {
   }
 }
 
+// Inside a transaction: makes an unused span the cache's HELD one of these pages. 0: the table is
+// full.
+uint32_t HoldUnused(const SpanTable& table, Transaction& transaction, const SpanPages& pages,
+                    uint32_t cache) {
+  const Control& control = table.control();
+  uint32_t span = transaction.Read(kWordFreeSpan);
+  if (span != 0) {
+    if (!table.Exists(span)) transaction.MarkInconsistent();
+    transaction.Write(kWordFreeSpan, transaction.Read(control.SpanIndex(span, kSpanNext)));
+  } else {
+    span = transaction.Read(kWordSpansUsed) + 1;
+    if (!table.Exists(span)) return 0;
+    transaction.Write(kWordSpansUsed, span);
+  }
+  transaction.Write(control.SpanIndex(span, kSpanState),
+                    SpanState{SpanKind::kHeld, 0, cache}.Pack());
+  transaction.Write(control.SpanIndex(span, kSpanFirst), static_cast<uint32_t>(pages.first));
+  transaction.Write(control.SpanIndex(span, kSpanCount), static_cast<uint32_t>(pages.count));
+  transaction.Write(control.SpanIndex(span, kSpanNext), 0);
+  return span;
+}
+
 }  // namespace
 
 const SpanShapes& ShapesFor(uint32_t page_shift) {
@@ -54,20 +76,8 @@ int CreateSpan(const SpanTable& table, uint32_t operation, const SpanPages& page
   const Control& control = table.control();
   UARENA_FAILPOINT("heap.allocated");
   const int result = RunTransaction(control, operation, [&](Transaction& transaction) {
-    uint32_t taken = transaction.Read(kWordFreeSpan);
-    if (taken != 0) {
-      if (!table.Exists(taken)) transaction.MarkInconsistent();
-      transaction.Write(kWordFreeSpan, transaction.Read(control.SpanIndex(taken, kSpanNext)));
-    } else {
-      taken = transaction.Read(kWordSpansUsed) + 1;
-      if (!table.Exists(taken)) return -ENOSPC;
-      transaction.Write(kWordSpansUsed, taken);
-    }
-    transaction.Write(control.SpanIndex(taken, kSpanState),
-                      SpanState{SpanKind::kHeld, 0, cache}.Pack());
-    transaction.Write(control.SpanIndex(taken, kSpanFirst), static_cast<uint32_t>(pages.first));
-    transaction.Write(control.SpanIndex(taken, kSpanCount), static_cast<uint32_t>(pages.count));
-    transaction.Write(control.SpanIndex(taken, kSpanNext), 0);
+    const uint32_t taken = HoldUnused(table, transaction, pages, cache);
+    if (taken == 0) return -ENOSPC;
     transaction.Write(control.IntentIndex(operation, kIntentKind),
                       PackIntent(IntentKind::kNone, 0));
     *span = taken;
@@ -116,6 +126,19 @@ int TakeEmpty(const SpanTable& table, uint32_t operation, uint32_t span, uint32_
     const SpanState state = SpanState::Unpack(transaction.Read(word));
     if (state.kind != SpanKind::kEmpty || (state.cache != cache && !anybodys)) return -ENOENT;
     transaction.Write(word, SpanState{SpanKind::kHeld, 0, cache}.Pack());
+    return 0;
+  });
+}
+
+int SplitSpan(const SpanTable& table, uint32_t operation, uint32_t span, uint64_t count,
+              uint32_t cache, uint32_t* rest) {
+  const Control& control = table.control();
+  const SpanPages pages = table.Pages(span);
+  if (count >= pages.count) return -ENOENT;
+  return RunTransaction(control, operation, [&](Transaction& transaction) {
+    *rest = HoldUnused(table, transaction, {pages.first + count, pages.count - count}, cache);
+    if (*rest == 0) return -ENOSPC;
+    transaction.Write(control.SpanIndex(span, kSpanCount), static_cast<uint32_t>(count));
     return 0;
   });
 }

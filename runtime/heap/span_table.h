@@ -150,6 +150,9 @@ int CreateSpan(const SpanTable& table, uint32_t operation, const SpanPages& page
 // is.
 int TakeEmpty(const SpanTable& table, uint32_t operation, uint32_t span, uint32_t cache,
               bool anybodys);
+// Makes the pages from `count` on of a HELD span of the cache's a HELD span of their own.
+int SplitSpan(const SpanTable& table, uint32_t operation, uint32_t span, uint64_t count,
+              uint32_t cache, uint32_t* rest);
 // Makes a HELD span that the caller owns a slab, whose bits have been set (heap/blocks.h), or
 // large.
 void UseSpan(const SpanTable& table, uint32_t span, const SpanState& state);

@@ -15,8 +15,13 @@ namespace {
 // How many full slabs are looked at before pages are taken.
 constexpr uint32_t kLooks = 4;
 // How long a thread keeps a span without blocks for its next one, and how many it ends at a time.
+// Long enough for what is freed to be allocated anew in another order; not long enough to be missed
+// by others.
 constexpr uint32_t kKeepMs = 10;
 constexpr int kEndAtATime = 8;
+// Of the pages that a thread has ever taken it takes a share in advance, up to so many.
+constexpr uint64_t kBatchShare = 16;
+constexpr uint64_t kMostBatchPages = 64;
 
 // To a few ms, and cheap.
 uint32_t NowMs() {
@@ -149,8 +154,7 @@ bool ThreadCache::Adopt(Class& of, uint32_t size_class) {
 
 bool ThreadCache::NewSlab(Class& of, uint32_t size_class) {
   const SpanShape& shape = table_.shapes().of[size_class];
-  uint32_t span = TakeKept(shape.pages, shape.pages + shape.pages / 8);
-  if (span == 0) span = NewSpan(shape.pages);
+  const uint32_t span = TakeSpan(shape.pages);
   if (span == 0) return false;
   Blocks::Init(table_, table_.Pages(span).first, shape);
   UseSpan(table_, span, {SpanKind::kSlab, size_class, id_});
@@ -158,16 +162,46 @@ bool ThreadCache::NewSlab(Class& of, uint32_t size_class) {
   return SetCurrent(of, size_class, span);
 }
 
-uint32_t ThreadCache::TakeKept(uint64_t least, uint64_t most) {
-  uint32_t span = empty_.Remove(table_, least, most);
-  while (span != 0) {
-    const Operation operation(table_.control(), source_.process_slot());
-    if (operation.index() != 0 && TakeEmpty(table_, operation.index(), span, id_, false) == 0) {
-      return span;
+uint32_t ThreadCache::TakeSpan(uint64_t count) {
+  if (const uint32_t span = TakeKept(count); span != 0) return span;
+  // With what the thread needs grows what it takes at a time, which costs less by the page.
+  const uint64_t batch = std::min(new_pages_ / kBatchShare, kMostBatchPages);
+  uint32_t span = batch >= count + EmptySpans::kLeastPages ? NewSpan(batch) : 0;
+  if (span == 0) span = NewSpan(count);
+  if (span != 0) CutOff(span, count);
+  return span;
+}
+
+uint32_t ThreadCache::TakeKept(uint64_t count) {
+  while (const uint32_t span = empty_.Remove(table_, count)) {
+    {
+      const Operation operation(table_.control(), source_.process_slot());
+      // If not, it was taken by somebody in need.
+      if (operation.index() == 0 || TakeEmpty(table_, operation.index(), span, id_, false) != 0) {
+        continue;
+      }
     }
-    span = empty_.Remove(table_, least, most);  // that one was taken by somebody in need
+    CutOff(span, count);
+    return span;
   }
   return 0;
+}
+
+void ThreadCache::CutOff(uint32_t span, uint64_t count) {
+  if (table_.Pages(span).count < count + EmptySpans::kLeastPages) return;
+  uint32_t rest = 0;
+  {
+    const Operation operation(table_.control(), source_.process_slot());
+    if (operation.index() == 0 ||
+        SplitSpan(table_, operation.index(), span, count, id_, &rest) != 0) {
+      return;
+    }
+  }
+  UARENA_FAILPOINT("heap.split");
+  // As old as the whole.
+  const uint32_t since = table_.Hints(span).since_ms.load(std::memory_order_relaxed);
+  SetOwnState(table_, rest, {SpanKind::kEmpty, 0, id_});
+  empty_.Add(table_, rest, table_.Pages(rest).count, since);
 }
 
 uint32_t ThreadCache::NewSpan(uint64_t count) {
@@ -180,7 +214,11 @@ uint32_t ThreadCache::NewSpan(uint64_t count) {
   if (last_error_ != 0) return 0;
   uint32_t span = 0;
   last_error_ = CreateSpan(table_, operation.index(), pages, id_, &span);
-  if (last_error_ == 0) return span;
+  if (last_error_ == 0) {
+    new_pages_ += count;
+    table_.Hints(span).since_ms.store(NowMs(), std::memory_order_relaxed);
+    return span;
+  }
   StoreIntent(control, operation.index(),
               {IntentKind::kFreeRun, 0, pages.first, count, pages.first});
   source_.Free(operation.index());
@@ -194,10 +232,10 @@ void* ThreadCache::AllocateLarge(uint64_t size) {
     return nullptr;
   }
   const uint64_t count = (size + geometry.page_size() - 1) >> geometry.page_shift;
-  uint32_t span = TakeKept(count, count + count / 16);
+  uint32_t span = TakeSpan(count);
   while (span == 0) {
-    span = NewSpan(count);
-    if (span == 0 && !MakeRoom()) return nullptr;
+    if (!MakeRoom()) return nullptr;
+    span = TakeSpan(count);
   }
   // It is nobody's, unless it may be thrown away with all that the cache has.
   UseSpan(table_, span, {SpanKind::kLarge, 0, apart_ ? id_ : 0});
@@ -356,7 +394,13 @@ void ThreadCache::MergeInto(ThreadCache& other) {
       other.Sort(of, c, span);
     });
   }
-  while (const uint32_t span = TakeKept(0, EmptySpans::kMostPages)) other.KeepEmpty(span);
+  while (const uint32_t span = empty_.RemoveOlder(table_, NowMs() + kKeepMs)) {
+    const Operation operation(table_.control(), source_.process_slot());
+    if (operation.index() != 0 &&
+        TakeEmpty(table_, operation.index(), span, other.id_, true) == 0) {
+      other.KeepEmpty(span);
+    }
+  }
   const Operation operation(table_.control(), source_.process_slot());
   for (const uint32_t span : large_) DisownLarge(table_, operation.index(), span, id_);
   GiveCache(table_.control(), id_);

@@ -167,9 +167,12 @@ class ThreadCache {
   template <typename Visit>
   void TakeApart(Class& of, uint32_t size_class, Visit visit);
 
-  // A HELD span; 0: there is none.
-  uint32_t TakeKept(uint64_t least, uint64_t most);
+  // A HELD span of `count` pages, or a few more; 0: there is none.
+  uint32_t TakeSpan(uint64_t count);
+  uint32_t TakeKept(uint64_t count);
   uint32_t NewSpan(uint64_t count);
+  // Keeps what of a HELD span is beyond `count` pages, if that is worth a span.
+  void CutOff(uint32_t span, uint64_t count);
   void BecomeEmpty(Class& of, uint32_t span);
   void KeepEmpty(uint32_t span);
   uint64_t EndEmpty(uint32_t time_ms);
@@ -187,6 +190,7 @@ class ThreadCache {
   ThreadCache* in_use_ = nullptr;
   std::array<Class, kSizeClasses> classes_;
   EmptySpans empty_;
+  uint64_t new_pages_ = 0;       // ever
   std::vector<uint32_t> large_;  // what a cache apart has allocated
 };
 }  // namespace uarena
