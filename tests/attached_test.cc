@@ -114,6 +114,14 @@ TEST(AttachedTest, AnOwnerIsDeadForEver) {
     }
     EXPECT_FALSE(OwnerAlive(control, *of_child));
     EXPECT_TRUE(seen.insert(*of_child).second) << "slots are reused, owner ids are not";
+    const pid_t leaves = Fork([&] {
+      of_child->store(self());
+      { const Arena gone = std::move(arena); }
+      return 0;
+    });
+    EXPECT_EQ(Wait(leaves), 0);
+    EXPECT_FALSE(OwnerAlive(control, *of_child));
+    EXPECT_TRUE(seen.insert(*of_child).second) << "those that detach have had theirs, too";
   }
   EXPECT_FALSE(OwnerAlive(control, 0));
   EXPECT_FALSE(OwnerAlive(control, (1u << kOwnerSlotBits) - 1));

@@ -22,6 +22,7 @@
 #include "gtest/gtest.h"
 #include "tests/support/arena_process.h"
 #include "tests/support/modes.h"
+#include "tests/support/stopping.h"
 #include "uarena/arena.h"
 
 namespace uarena {
@@ -35,7 +36,10 @@ TEST(FailpointTest, NeedsAnotherBuild) {
 
 #else
 
+using testing::End;
 using testing::Fork;
+using testing::StopAt;
+using testing::Watch;
 
 constexpr uint64_t kPages = 64;
 constexpr const char* kPoints[] = {
@@ -47,35 +51,6 @@ constexpr const char* kPoints[] = {
     "take.claimed",        "take.counted",          "take.filled",       "keep.draining",
     "keep.zeroed",         "keep.counted",          "keep.noted",        "join.locked",
     "join.attached",       "leave.attached",        "leave.locked"};
-
-const char* g_point;
-std::atomic<int> g_passes_left;
-
-// Stops this process at a point, when it has passed it so many times.
-void StopAt(const char* point, int passes) {
-  g_point = point;
-  g_passes_left.store(passes);
-  g_failpoint_hook.store([](const char* name) {
-    if (strcmp(name, g_point) == 0 && g_passes_left.fetch_sub(1) == 0) kill(getpid(), SIGSTOP);
-  });
-}
-
-enum class End { kStopped, kExited, kDied, kHung };
-
-// How a child ends, or stops, within a few seconds.
-End Watch(pid_t pid, bool stops) {
-  for (int i = 0; i < 20'000; ++i) {
-    int status = 0;
-    if (waitpid(pid, &status, WNOHANG | (stops ? WUNTRACED : 0)) == pid) {
-      if (WIFSTOPPED(status)) return End::kStopped;
-      return WIFEXITED(status) ? End::kExited : End::kDied;
-    }
-    usleep(300);
-  }
-  kill(pid, SIGKILL);
-  waitpid(pid, nullptr, 0);
-  return End::kHung;
-}
 
 class FailpointTest : public ::testing::TestWithParam<FaultMode> {
  protected:

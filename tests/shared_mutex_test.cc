@@ -161,7 +161,11 @@ TEST_F(SharedMutexTest, ADeadWriterIsReportedToReadersToo) {
   mutex().UnlockShared();
   EXPECT_EQ(mutex().TryLock(), TryLockOutcome::kOwnerDied);
   mutex().Unlock();
-  EXPECT_THROW(ReaderLock(mutex(), [] { throw std::runtime_error("no"); }), std::runtime_error);
+  const auto throws = [] { throw std::runtime_error("no"); };
+  EXPECT_THROW(const ReaderLock lock(mutex(), throws), std::runtime_error);
+  EXPECT_EQ(mutex().TryLock(), TryLockOutcome::kOwnerDied) << "unlocked, unrepaired";
+  mutex().Unlock();
+  EXPECT_THROW(const WriterLock lock(mutex(), throws), std::runtime_error);
   EXPECT_EQ(mutex().TryLock(), TryLockOutcome::kOwnerDied) << "unlocked, unrepaired";
   mutex().Unlock();
   int repairs = 0;

@@ -111,7 +111,7 @@ void SetOwnState(const SpanTable& table, uint32_t span, const SpanState& state) 
 void UseSpan(const SpanTable& table, uint32_t span, const SpanState& state) {
   const SpanPages pages = table.Pages(span);
   table.Remote(span).store(0, std::memory_order_relaxed);
-  MapPages(table, state.kind == SpanKind::kLarge ? SpanPages{pages.first, 1} : pages, span);
+  MapPages(table, pages, span);
   UARENA_FAILPOINT("heap.mapped");
   SetOwnState(table, span, state);
 }

@@ -56,6 +56,17 @@ void* ThreadCache::AllocateSlowly(uint32_t size_class) {
       return nullptr;
     }
   } while (MakeRoom());
+  return AllocateFromLarger(size_class);
+}
+
+// A block that is larger than needed is better than none.
+void* ThreadCache::AllocateFromLarger(uint32_t size_class) {
+  if (!NoRoom()) return nullptr;
+  while (++size_class < kSizeClasses) {
+    Class& of = classes_[size_class];
+    if (void* block = TakeBlock(of); block != nullptr) return block;
+    if (ContinueCurrent(of, size_class) || NextAvailable(of, size_class)) return TakeBlock(of);
+  }
   return nullptr;
 }
 
@@ -276,10 +287,11 @@ uint64_t ThreadCache::Trim(bool all) {
   return pages;
 }
 
-bool ThreadCache::MakeRoom() {
-  return (last_error_ == -ENOSPC || last_error_ == -EDQUOT || last_error_ == -ENOMEM) &&
-         Trim(true) != 0;
+bool ThreadCache::NoRoom() const {
+  return last_error_ == -ENOSPC || last_error_ == -EDQUOT || last_error_ == -ENOMEM;
 }
+
+bool ThreadCache::MakeRoom() { return NoRoom() && Trim(true) != 0; }
 
 void ThreadCache::Abandon() {
   Trim(false);

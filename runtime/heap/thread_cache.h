@@ -108,6 +108,7 @@ class ThreadCache {
 
   bool ClassFor(uint64_t size, uint64_t alignment, uint32_t* size_class) const;
   void* AllocateSlowly(uint32_t size_class);
+  void* AllocateFromLarger(uint32_t size_class);
   void* AllocateLarge(uint64_t size);
   bool FreeLarge(uint32_t span, uint64_t first);
 
@@ -141,7 +142,8 @@ class ThreadCache {
   void BecomeEmpty(uint32_t span);
   void KeepEmpty(uint32_t span);
   bool End(uint32_t span);
-  // Takes back what can be had, if that is what the last error calls for.
+  // Whether the last error is a shortage; and takes back what can be had then.
+  bool NoRoom() const;
   bool MakeRoom();
 
   SpanTable table_;

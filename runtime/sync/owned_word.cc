@@ -124,7 +124,7 @@ Taken TakeWord(std::atomic<uint64_t>& word, ThreadOwner self, Take how, uint64_t
           continue;
         }
         // Also when the time is up: a wake-up may have come to us that was the others'.
-        if (!word.compare_exchange_weak(seen, seen | kWaiters, std::memory_order_relaxed,
+        if (!word.compare_exchange_weak(seen, seen | kWaiters, std::memory_order_acquire,
                                         std::memory_order_acquire)) {
           continue;
         }
@@ -143,6 +143,7 @@ Taken TakeWord(std::atomic<uint64_t>& word, ThreadOwner self, Take how, uint64_t
         UARENA_FAILPOINT("lock.owner_died");
         if (word.compare_exchange_strong(seen, how == Take::kPass ? taken & ~kWaiters : taken,
                                          std::memory_order_seq_cst, std::memory_order_acquire)) {
+          UARENA_FAILPOINT("lock.taken");
           if (how == Take::kPass && (taken & kWaiters) != 0) WakeAll(&word);
           return Outcome(taken);
         }

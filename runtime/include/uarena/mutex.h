@@ -27,8 +27,9 @@
 namespace uarena {
 
 /// Plain data without pointers, 8 bytes: zeroed arena memory is an unlocked one, and it may be
-/// constructed there. Where a process crashes, hangs up or detaches with it held, the next locker
-/// gets it within some 15 ms, with kOwnerDied. A process that is stopped is not dead.
+/// constructed there. If a process ends, detaches or execs with it held, the next locker gets it
+/// within some 15 ms, with kOwnerDied. A process that is stopped is not dead, nor is one of which
+/// only the thread has ended that held it.
 ///
 /// Thread-safety: for any threads of any processes. Not recursive, and not fair: who asks at the
 /// right moment passes those who wait.
@@ -36,7 +37,8 @@ namespace uarena {
 /// Signal handlers may call everything here; but locking what the interrupted thread holds can
 /// only fail: TryLock answers kBusy. Fork: what was locked stays the parent's, the child holds
 /// nothing, and must not leave the scope of a MutexLock that was made before the fork (_exit does
-/// not). Neither may locks be used between a fork and the end of its pthread_atfork handlers.
+/// not). Neither may locks be used in a child before its pthread_atfork handlers have run, so never
+/// in one that is made without them, as by vfork or clone.
 ///
 /// These end the program with a message that names the lock: using one that is not in an arena that
 /// this process has attached, or is in one attached with `read_only`; locking one that this very
@@ -97,7 +99,7 @@ static_assert(sizeof(Mutex) == 8 && std::is_standard_layout_v<Mutex> &&
 template <typename Repair>
 class [[nodiscard]] MutexLock {
  public:
-  MutexLock(Mutex& mutex, Repair repair) : mutex_(mutex), repair_(std::move(repair)) {
+  [[nodiscard]] MutexLock(Mutex& mutex, Repair repair) : mutex_(mutex), repair_(std::move(repair)) {
     const LockOutcome outcome = mutex_.Lock();
     if (ABSL_PREDICT_TRUE(outcome == LockOutcome::kClean)) return;
     Unlocker unlocker{&mutex_};

@@ -77,7 +77,7 @@ static_assert(sizeof(SharedMutex) == 256 && std::is_standard_layout_v<SharedMute
 template <typename Repair>
 class [[nodiscard]] WriterLock {
  public:
-  WriterLock(SharedMutex& mutex, Repair repair) : mutex_(mutex) {
+  [[nodiscard]] WriterLock(SharedMutex& mutex, Repair repair) : mutex_(mutex) {
     if (mutex_.Lock() == LockOutcome::kClean) return;
     Unlocker unlocker{&mutex_};
     repair();
@@ -104,7 +104,7 @@ class [[nodiscard]] WriterLock {
 template <typename Repair>
 class [[nodiscard]] ReaderLock {
  public:
-  ReaderLock(SharedMutex& mutex, Repair repair) : mutex_(mutex) {
+  [[nodiscard]] ReaderLock(SharedMutex& mutex, Repair repair) : mutex_(mutex) {
     while (mutex_.LockShared() == LockOutcome::kOwnerDied) {
       mutex_.UnlockShared();
       const WriterLock<Repair&> repaired(mutex_, repair);

@@ -8,6 +8,8 @@
 #include <atomic>
 #include <cstdint>
 
+#include "absl/base/attributes.h"
+
 namespace uarena::internal {
 
 // A thread that works on an arena, named for every process that has it: the process's owner id in
@@ -34,8 +36,10 @@ extern constinit std::atomic<uint64_t> g_attach_epoch;
 // for writing. Async-signal-safe.
 ThreadOwner FindThreadOwner(const void* address);
 
-// The same if it is in the cache, else 0.
-inline ThreadOwner CachedThreadOwner(const void* address) {
+// The same if it is in the cache, else 0. Not checked by UndefinedBehaviorSanitizer: whether the
+// address of a thread-local variable is null, GCC reads from flags that the linker's relaxation of
+// the instruction no longer sets.
+ABSL_ATTRIBUTE_NO_SANITIZE_UNDEFINED inline ThreadOwner CachedThreadOwner(const void* address) {
   const ThreadOwnerCache& cache = t_owner;
   const uint32_t changes = cache.changes.load(std::memory_order_relaxed);
   std::atomic_signal_fence(std::memory_order_seq_cst);

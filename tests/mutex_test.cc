@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Mutex, ConditionVariable and OnceFlag as they answer; kills at random moments are
-// sync_kill_test's.
-#include <sys/time.h>
+// Mutex as it answers; kills at random moments are sync_kill_test's.
+#include "uarena/mutex.h"
 
 #include <atomic>
 #include <chrono>
@@ -17,9 +16,6 @@
 #include "pages/operation.h"
 #include "tests/support/arena_process.h"
 #include "uarena/arena.h"
-#include "uarena/condition_variable.h"
-#include "uarena/mutex.h"
-#include "uarena/once.h"
 
 namespace uarena {
 namespace {
@@ -34,14 +30,11 @@ constexpr auto kNothing = [] {};
 // What lies in the arena; zeroed memory, nothing is constructed.
 struct Objects {
   Mutex mutex;
-  ConditionVariable changed;
-  OnceFlag once;
   std::atomic<int> step;
   int value;
-  Mutex more[4];
 };
 
-class SyncTest : public ::testing::Test {
+class MutexTest : public ::testing::Test {
  protected:
   void SetUp() override {
     ArenaOptions options;
@@ -73,7 +66,7 @@ class SyncTest : public ::testing::Test {
   Objects* objects_ = nullptr;
 };
 
-TEST_F(SyncTest, OneThreadAtATime) {
+TEST_F(MutexTest, OneThreadAtATime) {
   Mutex& mutex = objects_->mutex;
   std::vector<std::thread> threads;
   for (int i = 0; i < 3; ++i) {
@@ -101,7 +94,7 @@ TEST_F(SyncTest, OneThreadAtATime) {
   mutex.Unlock();
 }
 
-TEST_F(SyncTest, OneProcessAtATime) {
+TEST_F(MutexTest, OneProcessAtATime) {
   std::vector<pid_t> children;
   for (int i = 0; i < 4; ++i) {
     children.push_back(Fork([&] {
@@ -116,7 +109,7 @@ TEST_F(SyncTest, OneProcessAtATime) {
   EXPECT_EQ(objects_->value, 80'000);
 }
 
-TEST_F(SyncTest, ADeadOwnerIsReportedUntilRepaired) {
+TEST_F(MutexTest, ADeadOwnerIsReportedUntilRepaired) {
   Mutex& mutex = objects_->mutex;
   Kill(ForkOwner());
   EXPECT_EQ(mutex.TryLock(), TryLockOutcome::kOwnerDied);
@@ -130,7 +123,7 @@ TEST_F(SyncTest, ADeadOwnerIsReportedUntilRepaired) {
   mutex.Unlock();
 }
 
-TEST_F(SyncTest, AWaiterGetsWhatADeadOwnerHad) {
+TEST_F(MutexTest, AWaiterGetsWhatADeadOwnerHad) {
   const pid_t child = ForkOwner();
   std::thread killer([&] {
     std::this_thread::sleep_for(milliseconds(30));
@@ -141,7 +134,7 @@ TEST_F(SyncTest, AWaiterGetsWhatADeadOwnerHad) {
   killer.join();
 }
 
-TEST_F(SyncTest, AStoppedOwnerIsNotDead) {
+TEST_F(MutexTest, AStoppedOwnerIsNotDead) {
   const pid_t child = ForkOwner();
   kill(child, SIGSTOP);
   EXPECT_EQ(objects_->mutex.LockFor(milliseconds(150)), TryLockOutcome::kBusy);
@@ -151,7 +144,7 @@ TEST_F(SyncTest, AStoppedOwnerIsNotDead) {
   objects_->mutex.Unlock();
 }
 
-TEST_F(SyncTest, AnOwnerThatDetachesIsDead) {
+TEST_F(MutexTest, AnOwnerThatDetachesIsDead) {
   const pid_t child = Fork([&] {
     static_cast<void>(objects_->mutex.Lock());
     objects_->step.store(1);
@@ -168,7 +161,7 @@ TEST_F(SyncTest, AnOwnerThatDetachesIsDead) {
   Kill(child);
 }
 
-TEST_F(SyncTest, ASlotThatIsReusedDoesNotReviveItsOwner) {
+TEST_F(MutexTest, ASlotThatIsReusedDoesNotReviveItsOwner) {
   const auto slot = [](uint32_t owner_id) { return owner_id & ((1u << kOwnerSlotBits) - 1); };
   const Shared<std::atomic<uint32_t>> child_id;
   for (const bool recovered : {false, true}) {
@@ -195,10 +188,10 @@ TEST_F(SyncTest, ASlotThatIsReusedDoesNotReviveItsOwner) {
   }
 }
 
-TEST_F(SyncTest, MutexLockRepairs) {
+TEST_F(MutexTest, MutexLockRepairs) {
   Kill(ForkOwner());
-  EXPECT_THROW(MutexLock(objects_->mutex, [] { throw std::runtime_error("no"); }),
-               std::runtime_error);
+  const auto throws = [] { throw std::runtime_error("no"); };
+  EXPECT_THROW(const MutexLock lock(objects_->mutex, throws), std::runtime_error);
   EXPECT_EQ(objects_->mutex.TryLock(), TryLockOutcome::kOwnerDied) << "unlocked, unrepaired";
   objects_->mutex.Unlock();
   int repairs = 0;
@@ -214,7 +207,7 @@ TEST_F(SyncTest, MutexLockRepairs) {
   objects_->mutex.Unlock();
 }
 
-TEST_F(SyncTest, AForkedChildHoldsNothing) {
+TEST_F(MutexTest, AForkedChildHoldsNothing) {
   ASSERT_EQ(objects_->mutex.Lock(), LockOutcome::kClean);
   const pid_t child = Fork([&] {
     if (objects_->mutex.TryLock() != TryLockOutcome::kBusy) return 1;
@@ -235,93 +228,6 @@ TEST_F(SyncTest, AForkedChildHoldsNothing) {
   });
   EXPECT_EQ(Wait(unlocker), 1000 + SIGABRT);
   objects_->mutex.Unlock();
-}
-
-using SyncDeathTest = SyncTest;
-
-TEST_F(SyncDeathTest, MisuseEndsTheProgram) {
-  // A new one each: what a dead program leaves locked stays so.
-  Mutex* mutex = objects_->more;
-  Mutex elsewhere;
-  EXPECT_DEATH(mutex->Unlock(), "Mutex::Unlock at 0x[0-9a-f]+: nobody has it locked");
-  EXPECT_DEATH(mutex->MarkRepaired(), "Mutex::MarkRepaired at 0x[0-9a-f]+: nobody has it locked");
-  EXPECT_DEATH(static_cast<void>(objects_->changed.Wait(*mutex)), "AssertHeld .* nobody has it");
-  EXPECT_DEATH(
-      {
-        static_cast<void>(mutex->Lock());
-        static_cast<void>(mutex->Lock());
-      },
-      "Mutex::Lock at 0x[0-9a-f]+: this thread has it locked already");
-  EXPECT_EQ(mutex->TryLock(), TryLockOutcome::kOwnerDied);
-  ++mutex;
-  EXPECT_DEATH(
-      {
-        static_cast<void>(mutex->Lock());
-        std::thread([&] { mutex->Unlock(); }).join();
-      },
-      "another thread has it locked");
-  ++mutex;
-  EXPECT_DEATH(static_cast<void>(elsewhere.Lock()), "lies in no arena that this process has");
-  EXPECT_DEATH(elsewhere.Unlock(), "Mutex::Unlock at 0x[0-9a-f]+: it lies in no arena");
-  EXPECT_DEATH(
-      CallOnce(objects_->once, [&](LockOutcome) { CallOnce(objects_->once, [](LockOutcome) {}); }),
-      "CallOnce at 0x[0-9a-f]+: this thread has it locked already");
-  ASSERT_EQ(mutex->Lock(), LockOutcome::kClean);
-  EXPECT_DEATH(mutex->Unlock(), "another process has it locked .the parent");
-  mutex->Unlock();
-}
-
-TEST(SyncReadOnlyDeathTest, AReaderCannotLock) {
-  testing::TestDaemon daemon;
-  ArenaOptions options;
-  options.socket_path = daemon.socket();
-  options.max_pages = 16;
-  options.reconnect = false;
-  absl::StatusOr<Arena> arena = Arena::Open("locks", options);
-  ASSERT_TRUE(arena.ok()) << arena.status();
-  auto* mutex = static_cast<Mutex*>(arena->AllocPages(nullptr, 1).value());
-  { const Arena closed = *std::move(arena); }
-  options.read_only = true;
-  const absl::StatusOr<Arena> reader = Arena::Open("locks", options);
-  ASSERT_TRUE(reader.ok()) << reader.status();
-  EXPECT_DEATH(static_cast<void>(mutex->Lock()),
-               "Mutex::Lock at 0x[0-9a-f]+: it lies in an arena that is attached for reading only");
-}
-
-Objects* g_objects;
-Mutex* g_other;
-std::atomic<int> g_taken{0};
-
-// A handler may take what the interrupted thread does not hold, in any arena.
-TEST_F(SyncTest, SignalHandlersMayTry) {
-  ArenaOptions options;
-  options.max_pages = 16;
-  const Arena other = std::move(Arena::Create(options)).value();
-  g_objects = objects_;
-  g_other = static_cast<Mutex*>(other.base());
-  struct sigaction action {};
-  struct sigaction before {};
-  action.sa_handler = [](int) {
-    for (Mutex* mutex : {g_other, &g_objects->mutex}) {
-      if (mutex->TryLock() == TryLockOutcome::kBusy) continue;
-      g_taken.fetch_add(1);
-      mutex->Unlock();
-    }
-  };
-  ASSERT_EQ(sigaction(SIGALRM, &action, &before), 0);
-  const itimerval often{{0, 200}, {0, 200}};
-  const itimerval never{};
-  setitimer(ITIMER_REAL, &often, nullptr);
-  const auto end = std::chrono::steady_clock::now() + milliseconds(500);
-  while (std::chrono::steady_clock::now() < end) {
-    for (Mutex* mutex : {&objects_->mutex, g_other}) {
-      ASSERT_EQ(mutex->Lock(), LockOutcome::kClean);
-      mutex->Unlock();
-    }
-  }
-  setitimer(ITIMER_REAL, &never, nullptr);
-  sigaction(SIGALRM, &before, nullptr);
-  EXPECT_GT(g_taken.load(), 100);
 }
 
 }  // namespace
