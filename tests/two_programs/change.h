@@ -5,6 +5,7 @@
 #define UARENA_TESTS_TWO_PROGRAMS_CHANGE_H_
 
 #include <algorithm>
+#include <iterator>
 #include <random>
 #include <string>
 #include <tuple>
@@ -17,7 +18,7 @@ namespace two_programs {
 
 // Short and long ones, those that lie in a string object and those that do not.
 inline std::string Text(uint32_t number) {
-  return std::to_string(number % 200) + std::string(number % 7 * 10, 'x');
+  return std::to_string(number % 200) + std::string(size_t{number} % 7 * 10, 'x');
 }
 
 template <typename Key, typename Value>
@@ -120,8 +121,9 @@ std::string Words(const Pair& pair) { return Words(pair.first) + "=" + Words(pai
 template <typename T>
 requires(requires(const T& range) { range.begin(); } &&
          !std::is_convertible_v<T, std::string_view>) std::string Words(const T& range) {
-  std::vector<std::string> all;
-  for (const auto& element : range) all.push_back(Words(element));
+  std::vector<std::string> all(static_cast<size_t>(std::distance(range.begin(), range.end())));
+  std::transform(range.begin(), range.end(), all.begin(),
+                 [](const auto& element) { return Words(element); });
   // Of these the order is not given by what was done.
   if constexpr (requires { typename T::hasher; }) std::sort(all.begin(), all.end());
   std::string words = "[";

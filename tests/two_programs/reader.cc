@@ -4,22 +4,37 @@
 #include <signal.h>
 #include <sys/prctl.h>
 
+#include <exception>
+
 #include "tests/two_programs/turns.h"
 
-int main() {
-  using two_programs::Fail;
-  constexpr char kName[] = "reader";
-  prctl(PR_SET_PDEATHSIG, SIGKILL);  // a writer that failed leaves nobody behind
-  absl::StatusOr<uarena::Arena> arena = uarena::Arena::Open(two_programs::kArena);
-  if (!arena.ok()) Fail(kName, arena.status().ToString());
-  auto* const meeting = static_cast<two_programs::Meeting*>(arena->Root("meeting").value());
+namespace two_programs {
+namespace {
 
-  two_programs::Player player(kName, *arena, *meeting);
+constexpr char kName[] = "reader";
+
+void Run() {
+  absl::StatusOr<uarena::Arena> arena = uarena::Arena::Open(kArena);
+  if (!arena.ok()) Fail(kName, arena.status().ToString());
+  Meeting* const meeting = uarena::Find<Meeting>(*arena, kRoot).value();
+
+  Player player(kName, *arena, *meeting);
   player.Await(1);
-  meeting->readers = uarena::New<two_programs::World<two_programs::InArena>>(*arena).value();
+  meeting->readers = uarena::New<World<InArena>>(*arena).value();
   player.End();
   player.Play(3);
-  player.Await(two_programs::kTurns + 1);
+  player.Await(kTurns + 1);
   if (!uarena::Delete(*arena, meeting->writers).ok()) Fail(kName, "cannot delete a world");
+}
+
+}  // namespace
+}  // namespace two_programs
+
+int main() try {
+  prctl(PR_SET_PDEATHSIG, SIGKILL);  // a writer that failed leaves nobody behind
+  two_programs::Run();
   return 0;
+} catch (const std::exception& error) {
+  fprintf(stderr, "reader: %s\n", error.what());
+  return 1;
 }

@@ -15,6 +15,7 @@
 #include "tests/two_programs/change.h"
 #include "uarena/arena.h"
 #include "uarena/objects.h"
+#include "uarena/roots.h"
 
 namespace two_programs {
 

@@ -79,7 +79,7 @@ using InProcess = Kinds<std::allocator>;
 
 // A node of a tree: containers of nodes in containers of nodes.
 template <typename K>
-struct Tree {
+struct Tree {  // NOLINT(bugprone-exception-escape): its operator= moves, which throws nothing
   using allocator_type = typename K::template Scoped<char>;
   explicit Tree(const allocator_type& allocator)
       : name(allocator), children(allocator), by_name(allocator) {}

@@ -5,6 +5,8 @@
 #include <spawn.h>
 #include <sys/wait.h>
 
+#include <exception>
+
 #include "tests/two_programs/turns.h"
 
 namespace two_programs {
@@ -28,7 +30,8 @@ void Run(char* reader) {
   if (!arena.ok()) Fail(kName, arena.status().ToString());
   Meeting* const meeting = uarena::New<Meeting>(*arena).value();
   meeting->writers = uarena::New<World<InArena>>(*arena).value();
-  if (!arena->SetRoot(kRoot, meeting).ok()) Fail(kName, "no root");
+  const absl::Status named = uarena::Publish(*arena, kRoot, meeting);
+  if (!named.ok()) Fail(kName, named.ToString());
   const pid_t pid = Start(reader);
 
   Player player(kName, *arena, *meeting);
@@ -41,7 +44,7 @@ void Run(char* reader) {
 
   int status = 0;
   if (waitpid(pid, &status, 0) != pid || status != 0) Fail(kName, "the reader failed");
-  if (!uarena::Delete(*arena, meeting).ok()) Fail(kName, "cannot delete the meeting");
+  if (!uarena::Destroy<Meeting>(*arena, kRoot).ok()) Fail(kName, "cannot delete the meeting");
   const uint64_t blocks = uarena::Heap(*arena).Stats().value().blocks_in_use;
   if (blocks != 0) Fail(kName, std::to_string(blocks) + " blocks are left");
 }
@@ -49,7 +52,7 @@ void Run(char* reader) {
 }  // namespace
 }  // namespace two_programs
 
-int main(int argc, char** argv) {
+int main(int argc, char** argv) try {
   if (argc != 2) {
     fprintf(stderr, "usage: writer READER\n");
     return 2;
@@ -57,4 +60,7 @@ int main(int argc, char** argv) {
   two_programs::Run(argv[1]);
   printf("two programs took %u turns on each other's containers\n", two_programs::kTurns);
   return 0;
+} catch (const std::exception& error) {
+  fprintf(stderr, "writer: %s\n", error.what());
+  return 1;
 }

@@ -87,7 +87,7 @@ struct ArenaOptions {
   /// it, so that it keeps its name. A thread of the library does that.
   bool reconnect = true;
   /// Arena::Open only. Where the daemon listens; empty: $UARENA_SOCKET, else the default place.
-  std::string socket_path;
+  std::string socket_path{};  // an initialiser, so that designated ones may leave it out
 };
 
 }  // namespace uarena
