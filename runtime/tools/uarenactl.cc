@@ -113,6 +113,7 @@ int Stat(const std::string& name) {
   const PageCounts counts = CountPages(control);
   const uint64_t populated =
       ResidentPages(looked->opened.data.get(), geometry.page_size()).value_or(0);
+  const HeapStats heap = CountHeap(SpanTable(control, ShapesFor(geometry.page_shift)));
   json value = {{"name", name},
                 {"base", geometry.base},
                 {"max_pages", geometry.max_pages},
@@ -126,6 +127,13 @@ int Stat(const std::string& name) {
                 {"free_pages", counts.free + counts.kept},
                 {"kept_pages", counts.kept},
                 {"populated_pages", populated},
+                {"heap",
+                 {{"spans", heap.spans},
+                  {"pages", heap.pages},
+                  {"empty_pages", heap.empty_pages},
+                  {"blocks_in_use", heap.blocks_in_use},
+                  {"bytes_in_use", heap.bytes_in_use},
+                  {"metadata_bytes", heap.metadata_bytes}}},
                 {"processes", json::array()}};
   std::string text = absl::StrFormat(
       "%s: %d pages of %d bytes at 0x%x%s\n"
@@ -133,6 +141,8 @@ int Stat(const std::string& name) {
       name, geometry.max_pages, geometry.page_size(), geometry.base,
       description.segv_on_fault ? ", segv_on_fault" : "", counts.allocated, counts.reserved,
       counts.ahead, counts.free + counts.kept, counts.kept, populated);
+  absl::StrAppendFormat(&text, "heap: %d blocks of %d bytes in use, in %d spans of %d pages\n",
+                        heap.blocks_in_use, heap.bytes_in_use, heap.spans, heap.pages);
   for (uint32_t slot = 0; slot < kMaxProcesses; ++slot) {
     const ProcessRecord& record = control.process(slot);
     if (record.state.load() == 0) continue;

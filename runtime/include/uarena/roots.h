@@ -79,6 +79,7 @@ absl::StatusOr<T*> FindOrConstruct(Heap heap, std::string_view name, Args&&... a
 /// finished).
 template <typename T>
 absl::StatusOr<T*> Find(Heap heap, std::string_view name) {
+  RequireShareable<T>();
   absl::StatusOr<void*> found = internal::FindTypedRoot(heap, name, internal::DescribeType<T>());
   if (!found.ok()) return found.status();
   return static_cast<T*>(*found);
@@ -88,6 +89,7 @@ absl::StatusOr<T*> Find(Heap heap, std::string_view name) {
 /// FindOrConstruct, and OutOfRange (not in the arena).
 template <typename T>
 absl::Status Publish(Heap heap, std::string_view name, T* object) {
+  RequireShareable<T>();
   return internal::SetTypedRoot(heap, name, object, internal::DescribeType<T>());
 }
 
