@@ -287,6 +287,43 @@ TEST(HeapTest, ProcessesFreeEachOthersBlocks) {
   EXPECT_EQ(arena.CheckInvariants(), absl::OkStatus());
 }
 
+// Two threads run out of room in turn, so that each takes the other's empty spans again and again.
+TEST(HeapTest, ThreadsInNeedTakeEachOthersEmptySpans) {
+  Arena arena = NewArena(512);
+  Heap heap(arena);
+  std::atomic<bool> failed{false};
+  auto work = [&](uint32_t seed) {
+    std::mt19937 random(seed);
+    std::vector<std::pair<uint32_t*, uint32_t>> mine;
+    for (int i = 0; i < 60'000 && !failed.load(); ++i) {
+      const uint32_t words = random() % 20 == 0 ? random() % 50'000 + 1 : random() % 2000 + 1;
+      auto* block = static_cast<uint32_t*>(heap.TryAllocate(words * 4));
+      if (block != nullptr) {
+        block[0] = block[words - 1] = seed * 1'000'000 + words;
+        mine.emplace_back(block, words);
+      }
+      while (!mine.empty() && (block == nullptr || random() % 3 == 0)) {
+        std::swap(mine[random() % mine.size()], mine.back());
+        const auto [freed, size] = mine.back();
+        if (freed[0] != seed * 1'000'000 + size || freed[size - 1] != freed[0]) failed.store(true);
+        if (!heap.Free(freed).ok()) failed.store(true);
+        mine.pop_back();
+        if (random() % 8 == 0) break;
+      }
+    }
+    for (const auto& [block, words] : mine) {
+      if (!heap.Free(block).ok()) failed.store(true);
+    }
+  };
+  std::thread other([&] { work(1); });
+  work(2);
+  other.join();
+  EXPECT_FALSE(failed.load());
+  heap.Trim();
+  EXPECT_EQ(arena.CheckInvariants(), absl::OkStatus());
+  EXPECT_EQ(heap.Stats()->pages, 0u);
+}
+
 TEST(HeapTest, AForkedChildAllocatesFromSpansOfItsOwn) {
   Arena arena = NewArena();
   Heap heap(arena);

@@ -1,19 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The spans without blocks that a thread keeps for its next ones, by their number of pages, and for
-// how long it has had them. In a shortage others may take them, so each is taken by a transaction
-// before it is used.
+// The spans without blocks that a thread keeps for its next ones, by their number of pages. In a
+// shortage others take them, and may make anything of them, so what is written here is only where
+// to look: the spans' states say whose they are. For the same reason it is this process's memory.
 #ifndef UARENA_HEAP_EMPTY_SPANS_H_
 #define UARENA_HEAP_EMPTY_SPANS_H_
 
 #include <algorithm>
 #include <array>
 #include <cstdint>
-
-#include "heap/slab_list.h"
-#include "heap/span_table.h"
+#include <vector>
 
 namespace uarena {
+
+struct EmptySpan {
+  uint32_t span = 0;      // 0: none
+  uint32_t since_ms = 0;  // when it was added
+};
 
 // Not thread-safe.
 class EmptySpans {
@@ -23,42 +26,57 @@ class EmptySpans {
   // Longer ones are not worth keeping.
   static constexpr uint64_t kMostPages = 128;
 
-  // The one of the fewest pages of at least `count`, unless it has a few more, which would be
-  // wasted; 0: none. It is out of the lists then, and the caller's if TakeEmpty says so.
-  uint32_t Remove(const SpanTable& table, uint64_t count) {
-    for (uint64_t pages = std::max<uint64_t>(count, 1); pages <= most_; ++pages) {
-      if (pages > count + count / 16 && pages < count + kLeastPages) continue;
-      // The newest: its pages are in the processor's caches.
-      if (const uint32_t span = by_pages_[pages].last(); span != 0) return Out(table, span, pages);
-    }
-    return 0;
-  }
-
-  // One that is there since before `time_ms`; 0: none.
-  uint32_t RemoveOlder(const SpanTable& table, uint32_t time_ms) {
-    for (uint64_t pages = 1; pages <= most_; ++pages) {
-      const uint32_t span = by_pages_[pages].first();
-      if (span == 0) continue;
-      const uint32_t since = table.Hints(span).since_ms.load(std::memory_order_relaxed);
-      if (static_cast<int32_t>(time_ms - since) > 0) return Out(table, span, pages);
-    }
-    return 0;
-  }
-
-  void Add(const SpanTable& table, uint32_t span, uint64_t pages, uint32_t now_ms) {
-    table.Hints(span).since_ms.store(now_ms, std::memory_order_relaxed);
-    by_pages_[pages].PushBack(table, span, kNowhere);
+  void Add(const EmptySpan& span, uint64_t pages) {
+    by_pages_[pages].spans.push_back(span);
     most_ = std::max(most_, pages);
   }
 
- private:
-  uint32_t Out(const SpanTable& table, uint32_t span, uint64_t pages) {
-    by_pages_[pages].Remove(table, span);
-    return span;
+  // Removes the one of the fewest pages of at least `count`, unless it has a few more, which would
+  // be wasted.
+  EmptySpan Remove(uint64_t count) {
+    for (uint64_t pages = std::max<uint64_t>(count, 1); pages <= most_; ++pages) {
+      if (pages > count + count / 16 && pages < count + kLeastPages) continue;
+      if (by_pages_[pages].any()) return by_pages_[pages].RemoveNewest();
+    }
+    return {};
   }
 
-  uint64_t most_ = 0;                              // pages of any that was added
-  std::array<SlabList, kMostPages + 1> by_pages_;  // the oldest first
+  // Removes one that was added before `time_ms`.
+  EmptySpan RemoveOlder(uint32_t time_ms) {
+    for (uint64_t pages = 1; pages <= most_; ++pages) {
+      Queue& queue = by_pages_[pages];
+      if (queue.any() && static_cast<int32_t>(time_ms - queue.oldest().since_ms) > 0) {
+        return queue.RemoveOldest();
+      }
+    }
+    return {};
+  }
+
+ private:
+  struct Queue {
+    std::vector<EmptySpan> spans;  // from `head` on, the oldest first
+    size_t head = 0;
+
+    bool any() const { return head != spans.size(); }
+    const EmptySpan& oldest() const { return spans[head]; }
+    // Its pages are in the processor's caches.
+    EmptySpan RemoveNewest() {
+      const EmptySpan span = spans.back();
+      spans.pop_back();
+      return span;
+    }
+    EmptySpan RemoveOldest() {
+      const EmptySpan span = spans[head++];
+      if (head > spans.size() / 2) {
+        spans.erase(spans.begin(), spans.begin() + static_cast<ptrdiff_t>(head));
+        head = 0;
+      }
+      return span;
+    }
+  };
+
+  uint64_t most_ = 0;  // pages of any that was added
+  std::array<Queue, kMostPages + 1> by_pages_;
 };
 
 }  // namespace uarena

@@ -13,31 +13,40 @@ uint32_t OwnerOf(const Control& control, uint32_t cache) {
   return control.cache(cache).load(std::memory_order_acquire);
 }
 
+// Whether the span, which is the dead process's, may be ended; then nobody else can take it any
+// more.
+bool TakeForEnding(const SpanTable& table, uint32_t operation, uint32_t span,
+                   const SpanState& state, const SpanPages& pages) {
+  switch (state.kind) {
+    case SpanKind::kEmpty:  // others in need may take it at this moment
+      return TakeEmpty(table, operation, span, state.cache, false) == 0;
+    case SpanKind::kLarge:
+      return TakeLarge(table, operation, span, pages.first, state.cache) == 0;
+    default:
+      return true;
+  }
+}
+
 void RecoverSpan(const SpanTable& table, const PageContext& context, uint32_t operation,
                  uint32_t span, uint32_t dead) {
-  const Control& control = table.control();
   const SpanState state = table.State(span);
   const SpanPages pages = table.Pages(span);
   const SpanShape* shape = table.SlabShape(state, pages);
-  const uint32_t owner = state.cache == 0 ? 0 : OwnerOf(control, state.cache);
-  if (shape != nullptr) {
-    Blocks blocks(table, span, pages.first, *shape);
-    if ((owner & ~kCacheApart) != dead) {
-      // The dead process may have freed a block here, and not have said so.
-      blocks.NoteRemote();
-      return;
-    }
-    if ((owner & kCacheApart) == 0 && blocks.CountUsed() != 0) {
-      AbandonSlab(table, operation, span);
-      return;
-    }
-  } else if ((owner & ~kCacheApart) != dead || state.kind == SpanKind::kUnused) {
-    return;
-  } else if (state.kind == SpanKind::kLarge && (owner & kCacheApart) == 0) {
-    DisownLarge(table, operation, span, state.cache);
+  const uint32_t owner = state.cache == 0 ? 0 : OwnerOf(table.control(), state.cache);
+  const bool apart = (owner & kCacheApart) != 0;
+  if ((owner & ~kCacheApart) != dead || state.kind == SpanKind::kUnused) {
+    // The dead process may have freed a block here, and not have said so.
+    if (shape != nullptr) Blocks(table, span, pages.first, *shape).NoteRemote();
     return;
   }
-  if (EndSpan(table, operation, span) == 0) FreeRun(context, operation);
+  if (!apart && shape != nullptr && Blocks(table, span, pages.first, *shape).CountUsed() != 0) {
+    AbandonSlab(table, operation, span);
+  } else if (!apart && state.kind == SpanKind::kLarge) {
+    DisownLarge(table, operation, span, state.cache);
+  } else if (TakeForEnding(table, operation, span, state, pages) &&
+             EndSpan(table, operation, span) == 0) {
+    FreeRun(context, operation);
+  }
 }
 
 // Calls visit(cache) for each of the process's caches.

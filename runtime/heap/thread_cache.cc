@@ -21,7 +21,7 @@ constexpr uint32_t kKeepMs = 10;
 constexpr int kEndAtATime = 8;
 // Of the pages that a thread has ever taken it takes a share in advance, up to so many.
 constexpr uint64_t kBatchShare = 16;
-constexpr uint64_t kMostBatchPages = 64;
+constexpr uint64_t kMostBatchBytes = 256 << 10;
 
 // To a few ms, and cheap.
 uint32_t NowMs() {
@@ -165,29 +165,44 @@ bool ThreadCache::NewSlab(Class& of, uint32_t size_class) {
 uint32_t ThreadCache::TakeSpan(uint64_t count) {
   if (const uint32_t span = TakeKept(count); span != 0) return span;
   // With what the thread needs grows what it takes at a time, which costs less by the page.
-  const uint64_t batch = std::min(new_pages_ / kBatchShare, kMostBatchPages);
+  const uint64_t batch =
+      std::min(new_pages_ / kBatchShare, kMostBatchBytes >> table_.geometry().page_shift);
   uint32_t span = batch >= count + EmptySpans::kLeastPages ? NewSpan(batch) : 0;
   if (span == 0) span = NewSpan(count);
-  if (span != 0) CutOff(span, count);
+  if (span != 0) CutOff(span, count, NowMs());
   return span;
 }
 
 uint32_t ThreadCache::TakeKept(uint64_t count) {
-  while (const uint32_t span = empty_.Remove(table_, count)) {
-    {
-      const Operation operation(table_.control(), source_.process_slot());
-      // If not, it was taken by somebody in need.
-      if (operation.index() == 0 || TakeEmpty(table_, operation.index(), span, id_, false) != 0) {
-        continue;
-      }
+  while (true) {
+    const EmptySpan kept = empty_.Remove(count);
+    if (kept.span == 0) return 0;
+    if (!TakeBack(kept.span)) continue;
+    if (table_.Pages(kept.span).count < count) {
+      Keep(kept.span, kept.since_ms);  // it has become another one since it was added
+      continue;
     }
-    CutOff(span, count);
-    return span;
+    CutOff(kept.span, count, kept.since_ms);
+    return kept.span;
   }
-  return 0;
 }
 
-void ThreadCache::CutOff(uint32_t span, uint64_t count) {
+bool ThreadCache::TakeBack(uint32_t span) {
+  const Operation operation(table_.control(), source_.process_slot());
+  return operation.index() != 0 && TakeEmpty(table_, operation.index(), span, id_, false) == 0;
+}
+
+void ThreadCache::Keep(uint32_t span, uint32_t since_ms) {
+  const uint64_t pages = table_.Pages(span).count;
+  if (pages > EmptySpans::kMostPages) {
+    End(span);
+    return;
+  }
+  SetOwnState(table_, span, {SpanKind::kEmpty, 0, id_});
+  empty_.Add({span, since_ms}, pages);
+}
+
+void ThreadCache::CutOff(uint32_t span, uint64_t count, uint32_t since_ms) {
   if (table_.Pages(span).count < count + EmptySpans::kLeastPages) return;
   uint32_t rest = 0;
   {
@@ -198,10 +213,7 @@ void ThreadCache::CutOff(uint32_t span, uint64_t count) {
     }
   }
   UARENA_FAILPOINT("heap.split");
-  // As old as the whole.
-  const uint32_t since = table_.Hints(span).since_ms.load(std::memory_order_relaxed);
-  SetOwnState(table_, rest, {SpanKind::kEmpty, 0, id_});
-  empty_.Add(table_, rest, table_.Pages(rest).count, since);
+  Keep(rest, since_ms);  // as old as the whole
 }
 
 uint32_t ThreadCache::NewSpan(uint64_t count) {
@@ -216,7 +228,6 @@ uint32_t ThreadCache::NewSpan(uint64_t count) {
   last_error_ = CreateSpan(table_, operation.index(), pages, id_, &span);
   if (last_error_ == 0) {
     new_pages_ += count;
-    table_.Hints(span).since_ms.store(NowMs(), std::memory_order_relaxed);
     return span;
   }
   StoreIntent(control, operation.index(),
@@ -288,27 +299,21 @@ void ThreadCache::BecomeEmpty(Class& of, uint32_t span) {
 }
 
 void ThreadCache::KeepEmpty(uint32_t span) {
-  const uint64_t pages = table_.Pages(span).count;
-  if (pages > EmptySpans::kMostPages) {
-    End(span);
-    return;
-  }
-  SetOwnState(table_, span, {SpanKind::kEmpty, 0, id_});
   const uint32_t now = NowMs();
-  empty_.Add(table_, span, pages, now);
+  Keep(span, now);
   for (int i = 0; i < kEndAtATime && EndEmpty(now - kKeepMs) != 0; ++i) {
   }
 }
 
 // Ends a kept span that is older than `time_ms`. Returns its pages; 0: there is none.
 uint64_t ThreadCache::EndEmpty(uint32_t time_ms) {
-  while (const uint32_t span = empty_.RemoveOlder(table_, time_ms)) {
+  while (true) {
+    const uint32_t span = empty_.RemoveOlder(time_ms).span;
+    if (span == 0) return 0;
+    if (!TakeBack(span)) continue;
     const uint64_t pages = table_.Pages(span).count;
-    const Operation operation(table_.control(), source_.process_slot());
-    if (operation.index() == 0) return 0;
-    if (TakeEmpty(table_, operation.index(), span, id_, false) == 0 && End(span)) return pages;
+    if (End(span)) return pages;
   }
-  return 0;
 }
 
 // Should it fail, the span stays this cache's, and goes when the cache does.
@@ -320,7 +325,7 @@ bool ThreadCache::End(uint32_t span) {
 }
 
 template <typename Visit>
-void ThreadCache::TakeApart(Class& of, uint32_t size_class, Visit visit) {
+void ThreadCache::TakeApart(Class& of, Visit visit) {
   if (of.current != 0) RetireCurrent(of);
   of.recent_count = 0;
   // Bounded, since the links may be damaged.
@@ -343,7 +348,7 @@ uint64_t ThreadCache::Trim(bool all) {
     Class& of = classes_[c];
     if (of.current != 0) RetireCurrent(of);
     while (all && Adopt(of, c)) RetireCurrent(of);
-    TakeApart(of, c, [&](uint32_t span) {
+    TakeApart(of, [&](uint32_t span) {
       Blocks blocks = BlocksOf(span, c);
       if (blocks.AnyRemote()) blocks.Collect();
       Sort(of, c, span);
@@ -381,7 +386,7 @@ void ThreadCache::Abandon() {
   // Without a record they stay this cache's, until the process ends.
   if (operation.index() == 0) return;
   for (uint32_t c = 0; c < kSizeClasses; ++c) {
-    TakeApart(classes_[c], c, [&](uint32_t span) { AbandonSlab(table_, operation.index(), span); });
+    TakeApart(classes_[c], [&](uint32_t span) { AbandonSlab(table_, operation.index(), span); });
   }
   GiveCache(table_.control(), id_);
 }
@@ -389,19 +394,20 @@ void ThreadCache::Abandon() {
 void ThreadCache::MergeInto(ThreadCache& other) {
   for (uint32_t c = 0; c < kSizeClasses; ++c) {
     Class& of = other.classes_[c];
-    TakeApart(classes_[c], c, [&](uint32_t span) {
+    TakeApart(classes_[c], [&](uint32_t span) {
       SetOwnState(table_, span, {SpanKind::kSlab, c, other.id_});
       other.Sort(of, c, span);
     });
   }
-  while (const uint32_t span = empty_.RemoveOlder(table_, NowMs() + kKeepMs)) {
-    const Operation operation(table_.control(), source_.process_slot());
-    if (operation.index() != 0 &&
-        TakeEmpty(table_, operation.index(), span, other.id_, true) == 0) {
-      other.KeepEmpty(span);
-    }
+  const uint32_t later = NowMs() + kKeepMs;
+  for (uint32_t span = empty_.RemoveOlder(later).span; span != 0;
+       span = empty_.RemoveOlder(later).span) {
+    if (!TakeBack(span)) continue;
+    SetOwnState(table_, span, {SpanKind::kHeld, 0, other.id_});
+    other.KeepEmpty(span);
   }
   const Operation operation(table_.control(), source_.process_slot());
+  if (operation.index() == 0) return;  // the large ones and the cache stay until the process ends
   for (const uint32_t span : large_) DisownLarge(table_, operation.index(), span, id_);
   GiveCache(table_.control(), id_);
 }

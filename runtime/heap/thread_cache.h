@@ -165,14 +165,17 @@ class ThreadCache {
   void Sort(Class& of, uint32_t size_class, uint32_t span);
   // Calls visit(span) for each slab of the class, which is in no list then.
   template <typename Visit>
-  void TakeApart(Class& of, uint32_t size_class, Visit visit);
+  void TakeApart(Class& of, Visit visit);
 
   // A HELD span of `count` pages, or a few more; 0: there is none.
   uint32_t TakeSpan(uint64_t count);
   uint32_t TakeKept(uint64_t count);
   uint32_t NewSpan(uint64_t count);
   // Keeps what of a HELD span is beyond `count` pages, if that is worth a span.
-  void CutOff(uint32_t span, uint64_t count);
+  void CutOff(uint32_t span, uint64_t count, uint32_t since_ms);
+  // Makes a HELD span an EMPTY one; or an EMPTY one that is still the cache's a HELD one.
+  void Keep(uint32_t span, uint32_t since_ms);
+  bool TakeBack(uint32_t span);
   void BecomeEmpty(Class& of, uint32_t span);
   void KeepEmpty(uint32_t span);
   uint64_t EndEmpty(uint32_t time_ms);

@@ -176,7 +176,6 @@ struct alignas(64) SpanHints {
   std::atomic<uint32_t> place;        // in which of its owner's lists
   std::atomic<uint32_t> next;         // there
   std::atomic<uint32_t> prev;
-  std::atomic<uint32_t> since_ms;  // when it became empty, by its owner's clock
 };
 
 struct TransactionWrite {
