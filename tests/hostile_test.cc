@@ -37,6 +37,8 @@
 #include "pages/layout.h"
 #include "tests/support/arena_process.h"
 #include "uarena/arena.h"
+#include "uarena/heap.h"
+#include "uarena/roots.h"
 
 namespace uarena {
 namespace {
@@ -524,6 +526,16 @@ TEST(DamagedArenaTest, CallsEndWithAnErrorOrWithout) {
         arena->Root("root").status().IgnoreError();
         arena->RootNames();
         arena->Stats().status().IgnoreError();
+        Heap heap(*arena);
+        for (int k = 0; k < 20; ++k) {
+          void* block = heap.TryAllocate(dice() % 8 == 0 ? dice() % 100'000 : dice() % 2000);
+          heap.TryFree(dice() % 4 == 0 ? page() + dice() % 4096 : block);
+          heap.UsableSize(page() + dice() % 256 * 16).status().IgnoreError();
+        }
+        heap.Stats().status().IgnoreError();
+        heap.Trim();
+        // Of a root that nobody is constructing it takes a moment to be sure.
+        if (dice() % 4 == 0) FindOrConstruct<int>(*arena, "number", 1).status().IgnoreError();
         arena->Recover().status().IgnoreError();
         arena->CheckInvariants().IgnoreError();
       }

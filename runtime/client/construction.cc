@@ -17,6 +17,7 @@
 #include "ipc/protocol.h"
 #include "os/failpoint.h"
 #include "os/status.h"
+#include "os/syscall.h"
 #include "pages/recovery.h"
 #include "pages/roots.h"
 
@@ -26,6 +27,8 @@ namespace {
 // While somebody else constructs: how often to look again, and whether that one has died.
 constexpr useconds_t kFirstWaitUs = 50;
 constexpr useconds_t kLongestWaitUs = 2000;
+// Looks in a row that found a claim and nobody behind it; recovery takes fewer.
+constexpr int kMostOrphaned = 16;
 
 // The type as a root keeps it: of a long name the beginning and a hash of all of it.
 RootType Kept(const TypeDescription& type) {
@@ -71,6 +74,16 @@ absl::StatusOr<void*> Address(const ArenaImpl& arena, std::string_view name,
   return absl::DataLossError(absl::StrCat("root \"", std::string(name), "\" has offset ",
                                           root.offset, " and size ", root.type.size,
                                           ", outside the arena"));
+}
+
+// Whether somebody constructs in that cache, who lives. After a recovery only damaged memory names
+// another.
+bool BuilderLives(const Control& control, uint32_t builder) {
+  const uint32_t owner = builder < kMaxHeapCaches ? control.cache(builder).load() : 0;
+  const uint32_t slot = (owner & ~kCacheApart) - 1;
+  return (owner & kCacheApart) != 0 && slot < kMaxProcesses &&
+         control.process(slot).state.load() != 0 &&
+         sys::ByteLocked(control.fd(), control.LockOffset(slot)) != 0;
 }
 
 absl::Status RootStatus(int error, std::string_view name, const ArenaImpl& arena) {
@@ -171,6 +184,7 @@ absl::StatusOr<Construction> Construction::Begin(Heap heap, std::string_view nam
   const RootType kept = Kept(type);
   Construction construction;
   useconds_t wait = kFirstWaitUs;
+  int orphaned = 0;
   while (true) {
     FoundRoot root;
     int error = FindRoot(control, (*arena)->slot(), name, &root);
@@ -191,6 +205,13 @@ absl::StatusOr<Construction> Construction::Begin(Heap heap, std::string_view nam
       usleep(wait);
       wait = std::min(wait * 2, kLongestWaitUs);
       if (wait == kLongestWaitUs) RecoverDeadProcesses(control, (*arena)->allocator().context());
+      // Seen once, it may have been finished meanwhile.
+      orphaned = BuilderLives(control, root.builder) ? 0 : orphaned + 1;
+      if (orphaned > kMostOrphaned) {
+        return absl::DataLossError(absl::StrCat("root \"", std::string(name),
+                                                "\" is being constructed by nobody: the arena's "
+                                                "control memory is damaged"));
+      }
       continue;
     }
     if (error != -ENOENT) return RootStatus(error, name, **arena);

@@ -113,7 +113,10 @@ void ThreadCache::RetireCurrent(Class& of) {
 }
 
 bool ThreadCache::NextAvailable(Class& of, uint32_t size_class) {
-  for (uint32_t span = of.available.first(); span != 0; span = of.available.first()) {
+  // Bounded, since the links may be damaged.
+  uint32_t left = table_.end();
+  for (uint32_t span = of.available.first(); span != 0 && left-- != 0;
+       span = of.available.first()) {
     of.available.Remove(table_, span);
     if (SetCurrent(of, size_class, span)) return true;
     of.full.PushBack(table_, span, kFull);  // all of it was taken as blocks freed lately
@@ -328,14 +331,14 @@ template <typename Visit>
 void ThreadCache::TakeApart(Class& of, Visit visit) {
   if (of.current != 0) RetireCurrent(of);
   of.recent_count = 0;
-  // Bounded, since the links may be damaged.
-  uint32_t left = table_.end();
+  uint32_t left = table_.end();  // as in NextAvailable
   for (uint32_t span = of.available.first(); span != 0 && left-- != 0;
        span = of.available.first()) {
     of.available.Remove(table_, span);
     of.full.PushBack(table_, span, kFull);
   }
   const uint32_t last = of.full.last();
+  left = table_.end();
   for (uint32_t span = of.full.first(); span != 0 && left-- != 0; span = of.full.first()) {
     of.full.Remove(table_, span);
     visit(span);
