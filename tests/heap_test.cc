@@ -6,6 +6,8 @@
 #include <cstring>
 #include <map>
 #include <random>
+#include <stdexcept>
+#include <string>
 #include <thread>
 #include <vector>
 
@@ -15,6 +17,7 @@
 #include "heap/size_class.h"
 #include "tests/support/arena_process.h"
 #include "uarena/arena.h"
+#include "uarena/roots.h"
 
 namespace uarena {
 namespace {
@@ -166,6 +169,17 @@ TEST(HeapTest, ExhaustionIsAStatusAndFreeingHelps) {
       ASSERT_EQ(heap.Free(*large), absl::OkStatus());
     }
     EXPECT_EQ(arena.CheckInvariants(), absl::OkStatus());
+  }
+}
+
+TEST(HeapTest, AShortageGivesNoMisalignedBlocks) {
+  Arena arena = NewArena(64);
+  Heap heap(arena);
+  for (int i = 0; i < 2; ++i) ASSERT_TRUE(heap.Allocate(80).ok());
+  while (heap.TryAllocate(4096) != nullptr) {
+  }
+  while (void* block = heap.TryAllocate(64, 64)) {
+    ASSERT_EQ(reinterpret_cast<uint64_t>(block) % 64, 0u);
   }
 }
 
@@ -343,6 +357,108 @@ TEST(HeapTest, AForkedChildAllocatesFromSpansOfItsOwn) {
   EXPECT_EQ(heap.Free(childs->load()), absl::OkStatus());
   for (void* block : mine) ASSERT_EQ(heap.Free(block), absl::OkStatus());
   EXPECT_EQ(heap.Stats()->blocks_in_use, 0u);
+  EXPECT_EQ(arena.CheckInvariants(), absl::OkStatus());
+}
+
+// The child comes back from the constructor as well; the object is its parent's all the same.
+TEST(HeapTest, AForkInAConstructorLeavesTheObjectToTheParent) {
+  struct Forks {
+    explicit Forks(pid_t* child) { *child = fork(); }
+    int value = 7;
+  };
+  Arena arena = NewArena();
+  Heap heap(arena);
+  void* before = heap.Allocate(100).value();
+  pid_t child = -1;
+  const absl::StatusOr<Forks*> object = FindOrConstruct<Forks>(heap, "forks", &child);
+  if (child == 0) {
+    const bool refused = absl::IsFailedPrecondition(object.status());
+    void* own = heap.Allocate(50).value();
+    _exit(refused && heap.Free(own).ok() ? 0 : 1);
+  }
+  ASSERT_EQ(Wait(child), 0);
+  ASSERT_TRUE(object.ok()) << object.status();
+  EXPECT_EQ((*Find<Forks>(heap, "forks"))->value, 7);
+  EXPECT_EQ(Destroy<Forks>(heap, "forks"), absl::OkStatus());
+  EXPECT_EQ(heap.Free(before), absl::OkStatus());
+  ASSERT_TRUE(arena.Recover().ok());
+  EXPECT_EQ(heap.Stats()->blocks_in_use, 0u);
+  EXPECT_EQ(arena.CheckInvariants(), absl::OkStatus());
+}
+
+struct First {
+  int value = 1;
+};
+struct Second {
+  static constexpr uint32_t kRootVersion = 3;
+  int value = 2;
+};
+
+TEST(RootsTest, TypesAreChecked) {
+  Arena arena = NewArena();
+  ASSERT_TRUE(FindOrConstruct<First>(arena, "it").ok());
+  EXPECT_EQ((*FindOrConstruct<First>(arena, "it"))->value, 1);
+  for (const absl::Status& status :
+       {FindOrConstruct<Second>(arena, "it").status(), Find<Second>(arena, "it").status(),
+        Destroy<Second>(arena, "it")}) {
+    EXPECT_TRUE(absl::IsFailedPrecondition(status)) << status;
+    for (const char* shown : {"First", "Second", "version 0", "version 3", "4 bytes"}) {
+      EXPECT_THAT(std::string(status.message()), HasSubstr(shown));
+    }
+  }
+  EXPECT_EQ(arena.RootNames(), std::vector<std::string>{"it"});
+  // A root without a type is not taken for one.
+  ASSERT_TRUE(arena.SetRoot("bare", arena.base()).ok());
+  EXPECT_THAT(std::string(Find<First>(arena, "bare").status().message()), HasSubstr("no type"));
+  EXPECT_TRUE(absl::IsNotFound(Find<First>(arena, "none").status()));
+  EXPECT_TRUE(absl::IsInvalidArgument(Find<First>(arena, "a/b").status()));
+  int local = 0;
+  EXPECT_TRUE(absl::IsOutOfRange(Publish(arena, "local", &local)));
+  EXPECT_EQ(Destroy<First>(arena, "it"), absl::OkStatus());
+  EXPECT_TRUE(absl::IsNotFound(Destroy<First>(arena, "it")));
+  EXPECT_EQ(Heap(arena).Stats()->blocks_in_use, 0u);
+}
+
+TEST(RootsTest, OneConstructsAndTheOthersWait) {
+  Arena arena = NewArena();
+  Shared<std::atomic<int>> constructed;
+  struct Slow {
+    explicit Slow(std::atomic<int>* count) {
+      usleep(20'000);
+      count->fetch_add(1);
+    }
+    int done = 1;
+  };
+  std::vector<pid_t> children;
+  for (int i = 0; i < 6; ++i) {
+    children.push_back(Fork([&] {
+      const absl::StatusOr<Slow*> slow = FindOrConstruct<Slow>(arena, "slow", &*constructed);
+      return slow.ok() && (*slow)->done == 1 ? 0 : 1;
+    }));
+  }
+  for (const pid_t child : children) EXPECT_EQ(Wait(child), 0);
+  EXPECT_EQ(constructed->load(), 1);
+}
+
+TEST(RootsTest, AConstructorThatThrowsOrAsksForItselfLeavesTheNextToConstruct) {
+  Arena arena = NewArena();
+  struct Throws {
+    Throws() { throw std::runtime_error("no"); }
+  };
+  struct Asks {
+    explicit Asks(Heap heap) : answer(FindOrConstruct<int>(heap, "self").status().code()) {}
+    absl::StatusCode answer;
+  };
+  EXPECT_THROW(FindOrConstruct<Throws>(arena, "x").status().IgnoreError(), std::runtime_error);
+  EXPECT_TRUE(FindOrConstruct<int>(arena, "x", 5).ok());
+  EXPECT_EQ((*FindOrConstruct<Asks>(arena, "asks", arena))->answer, absl::StatusCode::kOk);
+  struct Itself {
+    explicit Itself(Heap heap)
+        : answer(FindOrConstruct<Itself>(heap, "me", heap).status().code()) {}
+    absl::StatusCode answer;
+  };
+  EXPECT_EQ((*FindOrConstruct<Itself>(arena, "me", arena))->answer,
+            absl::StatusCode::kFailedPrecondition);
   EXPECT_EQ(arena.CheckInvariants(), absl::OkStatus());
 }
 

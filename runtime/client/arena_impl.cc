@@ -267,6 +267,8 @@ void ArenaImpl::AfterForkInParent() {
 }
 
 void ArenaImpl::AfterForkInChild() {
+  heap_.Forget();
+  kept_.Forget();
   heap_.AfterFork();
   if (read_only_ != nullptr) {
     read_only_->AfterForkInChild();

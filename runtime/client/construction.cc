@@ -17,7 +17,6 @@
 #include "ipc/protocol.h"
 #include "os/failpoint.h"
 #include "os/status.h"
-#include "os/syscall.h"
 #include "pages/recovery.h"
 #include "pages/roots.h"
 
@@ -27,7 +26,7 @@ namespace {
 // While somebody else constructs: how often to look again, and whether that one has died.
 constexpr useconds_t kFirstWaitUs = 50;
 constexpr useconds_t kLongestWaitUs = 2000;
-// Looks in a row that found a claim and nobody behind it; recovery takes fewer.
+// Looks in a row that found a claim and nobody behind it.
 constexpr int kMostOrphaned = 16;
 
 // The type as a root keeps it: of a long name the beginning and a hash of all of it.
@@ -76,19 +75,20 @@ absl::StatusOr<void*> Address(const ArenaImpl& arena, std::string_view name,
                                           ", outside the arena"));
 }
 
-// Whether somebody constructs in that cache, who lives. After a recovery only damaged memory names
-// another.
-bool BuilderLives(const Control& control, uint32_t builder) {
+// Whether somebody constructs in that cache, or has died doing so and will be recovered. Otherwise
+// the object has been finished since, or the memory is damaged.
+bool BuilderExists(const Control& control, uint32_t builder) {
   const uint32_t owner = builder < kMaxHeapCaches ? control.cache(builder).load() : 0;
   const uint32_t slot = (owner & ~kCacheApart) - 1;
   return (owner & kCacheApart) != 0 && slot < kMaxProcesses &&
-         control.process(slot).state.load() != 0 &&
-         sys::ByteLocked(control.fd(), control.LockOffset(slot)) != 0;
+         control.process(slot).state.load() != 0;
 }
 
-absl::Status RootStatus(int error, std::string_view name, const ArenaImpl& arena) {
+absl::Status RootStatus(int error, std::string_view name, const ArenaImpl& arena,
+                        const char* call) {
   if (error == -ENOENT) return NoRoot(name);
-  return SetRootStatus(error, name, arena.control());
+  if (error == -EBUSY || error == -ENOSPC) return SetRootStatus(error, name, arena.control());
+  return PageStatus(error, absl::StrCat(call, "(\"", std::string(name), "\")"), arena.control());
 }
 
 }  // namespace
@@ -108,7 +108,7 @@ absl::StatusOr<void*> FindTypedRoot(Heap heap, std::string_view name, const Type
   FoundRoot root;
   int error = FindRoot((*arena)->control(), (*arena)->slot(), name, &root);
   if (error == 0 && root.builder != 0) error = -ENOENT;
-  if (error != 0) return RootStatus(error, name, **arena);
+  if (error != 0) return RootStatus(error, name, **arena, "Find");
   UARENA_RETURN_IF_ERROR(CheckType(name, root.type, Kept(type)));
   return Address(**arena, name, root);
 }
@@ -135,30 +135,42 @@ absl::Status RemoveTypedRoot(Heap heap, std::string_view name, const void* objec
   if (!arena.ok()) return arena.status();
   return RootStatus(RemoveRoot((*arena)->control(), (*arena)->slot(), name,
                                reinterpret_cast<uint64_t>(object) - (*arena)->geometry().base),
-                    name, **arena);
+                    name, **arena, "Destroy");
 }
 
 // What a construction under way holds; the thread's innermost first.
 struct Construction::Claim {
   Claim(ArenaImpl* of, Heap heap, std::string_view root, std::unique_ptr<ThreadCache> cache)
-      : arena(of), name(root), apart(std::move(cache)), outer(t_innermost) {
-    using_apart.emplace(heap, apart.get());
+      : arena(of),
+        owner_id(OwnerId(of->control(), of->slot())),
+        name(root),
+        apart(std::move(cache)),
+        using_apart(std::make_unique<UsingCache>(heap, apart.get())),
+        outer(t_innermost) {
     t_innermost = this;
   }
   ~Claim() {
     t_innermost = outer;
+    if (!here()) {
+      static_cast<void>(using_apart.release());  // the cache that it would give back to is not here
+      return;
+    }
     ThreadCache* own = using_apart->own();
     using_apart.reset();
+    if (!ended) return;  // the root names the cache still: recovery ends both, with the process
     EndApart(arena->control(), apart->id());
     apart->MergeInto(*own);
   }
+  // False in a child that was forked meanwhile: the claim is its parent's.
+  bool here() const { return owner_id == OwnerId(arena->control(), arena->slot()); }
 
   ArenaImpl* const arena;
+  const uint32_t owner_id;
   const std::string name;
   std::unique_ptr<ThreadCache> apart;
-  std::optional<UsingCache> using_apart;
+  std::unique_ptr<UsingCache> using_apart;
   Claim* const outer;
-  bool finished = false;
+  bool ended = false;  // finished, or given up
   static constinit thread_local Claim* t_innermost;
 };
 constinit thread_local Construction::Claim* Construction::Claim::t_innermost = nullptr;
@@ -168,10 +180,11 @@ Construction::Construction(Construction&&) noexcept = default;
 Construction& Construction::operator=(Construction&&) noexcept = default;
 
 Construction::~Construction() {
-  if (claim_ == nullptr || claim_->finished) return;
+  if (claim_ == nullptr || claim_->ended || !claim_->here()) return;
   const Operation operation(claim_->arena->control(), claim_->arena->slot());
   if (operation.index() != 0) {
     DropClaim(claim_->arena->control(), operation.index(), claim_->apart->id());
+    claim_->ended = true;
   }
 }
 
@@ -206,7 +219,7 @@ absl::StatusOr<Construction> Construction::Begin(Heap heap, std::string_view nam
       wait = std::min(wait * 2, kLongestWaitUs);
       if (wait == kLongestWaitUs) RecoverDeadProcesses(control, (*arena)->allocator().context());
       // Seen once, it may have been finished meanwhile.
-      orphaned = BuilderLives(control, root.builder) ? 0 : orphaned + 1;
+      orphaned = BuilderExists(control, root.builder) ? 0 : orphaned + 1;
       if (orphaned > kMostOrphaned) {
         return absl::DataLossError(absl::StrCat("root \"", std::string(name),
                                                 "\" is being constructed by nobody: the arena's "
@@ -214,8 +227,10 @@ absl::StatusOr<Construction> Construction::Begin(Heap heap, std::string_view nam
       }
       continue;
     }
-    if (error != -ENOENT) return RootStatus(error, name, **arena);
-    std::unique_ptr<ThreadCache> apart = (*arena)->heap().NewApart();
+    if (error != -ENOENT) return RootStatus(error, name, **arena, "FindOrConstruct");
+    // The thread's own cache first, which the one apart is merged into.
+    std::unique_ptr<ThreadCache> apart;
+    if (UsingCache(heap, nullptr).own() != nullptr) apart = (*arena)->heap().NewApart();
     if (apart == nullptr) {
       return absl::ResourceExhaustedError(
           absl::StrCat("FindOrConstruct: ", kMaxHeapCaches - 1, " threads use this heap already"));
@@ -225,7 +240,7 @@ absl::StatusOr<Construction> Construction::Begin(Heap heap, std::string_view nam
     if (error != 0) {
       GiveCache(control, apart->id());
       if (error == -EEXIST) continue;
-      return RootStatus(error, name, **arena);
+      return RootStatus(error, name, **arena, "FindOrConstruct");
     }
     UARENA_FAILPOINT("construct.claimed");
     construction.claim_ = std::make_unique<Claim>(*arena, heap, name, std::move(apart));
@@ -233,14 +248,22 @@ absl::StatusOr<Construction> Construction::Begin(Heap heap, std::string_view nam
   }
 }
 
+bool Construction::forked() const { return !claim_->here(); }
+
 absl::Status Construction::Finish(void* object) {
+  if (!claim_->here()) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("root \"", claim_->name,
+                     "\" is constructed by the parent of this process, which forked "
+                     "while it did so"));
+  }
   const Geometry& geometry = claim_->arena->geometry();
   const int error =
       FinishRoot(claim_->arena->control(), claim_->arena->slot(), claim_->name, claim_->apart->id(),
                  reinterpret_cast<uint64_t>(object) - geometry.base);
   UARENA_FAILPOINT("construct.finished");
-  claim_->finished = error == 0;
-  return RootStatus(error, claim_->name, *claim_->arena);
+  claim_->ended = error == 0;
+  return RootStatus(error, claim_->name, *claim_->arena, "FindOrConstruct");
 }
 
 }  // namespace uarena::internal

@@ -176,8 +176,11 @@ absl::Status Heap::WhyNotFreed(const void* ptr) const {
   if (arena == nullptr) return NotAttached(base_, "Free");
   const absl::StatusOr<size_t> size = BlockSize(arena->heap().table(), ptr);
   if (!size.ok()) return size.status();
-  // It was free when it was to be freed, and is not now: another thread has allocated it since.
-  return NotABlock(ptr, "was free already (a double free?)");
+  return absl::ResourceExhaustedError(
+      absl::StrFormat("ptr %p could not be freed: %d calls are running in this arena at once, or "
+                      "it was free and has "
+                      "been allocated again at this moment",
+                      ptr, kMaxOperations - 1));
 }
 
 absl::StatusOr<size_t> Heap::UsableSize(const void* ptr) const {

@@ -33,6 +33,9 @@ class ArenaHeap {
   // ThreadCache::MergeInto.
   std::unique_ptr<ThreadCache> NewApart();
 
+  // In a forked child: the caches are the parent's, and nothing of them must be given up here.
+  void Forget() { caches_.clear(); }
+
   void BeforeFork() { mutex_.lock(); }
   void AfterFork() { mutex_.unlock(); }
 

@@ -59,7 +59,8 @@ bool Blocks::Collect() {
     if (first >= shape_->words) break;
     const uint32_t end = std::min(first + (1u << shape_->group_shift), shape_->words);
     for (uint32_t word = first; word < end; ++word) {
-      const uint64_t remote = remote_bits_[word].load(std::memory_order_acquire);
+      // Not before the exchange, which a weaker load might be.
+      const uint64_t remote = remote_bits_[word].load();
       if (remote == 0) continue;
       // Free before it is not remote any more: killed in between, both are set, and adopting counts
       // them as free.

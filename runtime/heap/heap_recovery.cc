@@ -21,7 +21,7 @@ bool TakeForEnding(const SpanTable& table, uint32_t operation, uint32_t span,
     case SpanKind::kEmpty:  // others in need may take it at this moment
       return TakeEmpty(table, operation, span, state.cache, false) == 0;
     case SpanKind::kLarge:
-      return TakeLarge(table, operation, span, pages.first, state.cache) == 0;
+      return TakeLarge(table, operation, span, pages.first, state.cache, state.cache) == 0;
     default:
       return true;
   }

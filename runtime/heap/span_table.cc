@@ -152,11 +152,12 @@ void UseSpan(const SpanTable& table, uint32_t span, const SpanState& state) {
 }
 
 int TakeLarge(const SpanTable& table, uint32_t operation, uint32_t span, uint64_t first,
-              uint32_t cache) {
+              uint32_t cache, uint32_t only_of) {
   const Control& control = table.control();
   return RunTransaction(control, operation, [&](Transaction& transaction) {
     const uint64_t state = control.SpanIndex(span, kSpanState);
-    if (SpanState::Unpack(transaction.Read(state)).kind != SpanKind::kLarge ||
+    const SpanState seen = SpanState::Unpack(transaction.Read(state));
+    if (seen.kind != SpanKind::kLarge || (only_of != 0 && seen.cache != only_of) ||
         transaction.Read(control.SpanIndex(span, kSpanFirst)) != first) {
       return -ENOENT;
     }

@@ -164,9 +164,10 @@ int EndSpan(const SpanTable& table, uint32_t operation, uint32_t span);
 // Changes the state of a span that the caller owns and that no transaction of others can be about.
 void SetOwnState(const SpanTable& table, uint32_t span, const SpanState& state);
 
-// Makes a LARGE span that starts at `first` the cache's HELD one; one caller succeeds.
+// Makes a LARGE span that starts at `first`, and is of the cache `only_of` if that is not 0, the
+// cache's HELD one; one caller succeeds.
 int TakeLarge(const SpanTable& table, uint32_t operation, uint32_t span, uint64_t first,
-              uint32_t cache);
+              uint32_t cache, uint32_t only_of = 0);
 
 // Makes a LARGE span nobody's, if it is the cache's.
 int DisownLarge(const SpanTable& table, uint32_t operation, uint32_t span, uint32_t cache);

@@ -57,7 +57,7 @@ bool ThreadCache::ClassFor(uint64_t size, uint64_t alignment, uint32_t* size_cla
   return true;
 }
 
-void* ThreadCache::AllocateSlowly(uint32_t size_class) {
+void* ThreadCache::AllocateSlowly(uint32_t size_class, uint64_t alignment) {
   Class& of = classes_[size_class];
   do {
     if (ContinueCurrent(of, size_class) || NextAvailable(of, size_class) ||
@@ -68,13 +68,14 @@ void* ThreadCache::AllocateSlowly(uint32_t size_class) {
       return nullptr;
     }
   } while (MakeRoom());
-  return AllocateFromLarger(size_class);
+  return AllocateFromLarger(size_class, alignment);
 }
 
 // A block that is larger than needed is better than none.
-void* ThreadCache::AllocateFromLarger(uint32_t size_class) {
+void* ThreadCache::AllocateFromLarger(uint32_t size_class, uint64_t alignment) {
   if (!NoRoom()) return nullptr;
   while (++size_class < kSizeClasses) {
+    if (alignment > 16 && ClassSize(size_class) % alignment != 0) continue;
     Class& of = classes_[size_class];
     if (void* block = TakeBlock(of); block != nullptr) return block;
     if (ContinueCurrent(of, size_class) || NextAvailable(of, size_class)) return TakeBlock(of);
@@ -192,6 +193,7 @@ uint32_t ThreadCache::TakeKept(uint64_t count) {
 
 bool ThreadCache::TakeBack(uint32_t span) {
   const Operation operation(table_.control(), source_.process_slot());
+  if (operation.index() == 0) left_some_ = true;
   return operation.index() != 0 && TakeEmpty(table_, operation.index(), span, id_, false) == 0;
 }
 
@@ -234,7 +236,7 @@ uint32_t ThreadCache::NewSpan(uint64_t count) {
     return span;
   }
   StoreIntent(control, operation.index(),
-              {IntentKind::kFreeRun, 0, pages.first, count, pages.first});
+              {IntentKind::kFreeRun, 0, pages.first, count, pages.first, count});
   source_.Free(operation.index());
   return 0;
 }
@@ -304,26 +306,29 @@ void ThreadCache::BecomeEmpty(Class& of, uint32_t span) {
 void ThreadCache::KeepEmpty(uint32_t span) {
   const uint32_t now = NowMs();
   Keep(span, now);
-  for (int i = 0; i < kEndAtATime && EndEmpty(now - kKeepMs) != 0; ++i) {
+  for (int i = 0; i < kEndAtATime && EndEmpty(now - kKeepMs); ++i) {
   }
 }
 
-// Ends a kept span that is older than `time_ms`. Returns its pages; 0: there is none.
-uint64_t ThreadCache::EndEmpty(uint32_t time_ms) {
+// Ends a kept span that is older than `time_ms`. False: there is none.
+bool ThreadCache::EndEmpty(uint32_t time_ms) {
   while (true) {
     const uint32_t span = empty_.RemoveOlder(time_ms).span;
-    if (span == 0) return 0;
-    if (!TakeBack(span)) continue;
-    const uint64_t pages = table_.Pages(span).count;
-    if (End(span)) return pages;
+    if (span == 0) return false;
+    if (TakeBack(span) && End(span)) return true;
   }
 }
 
-// Should it fail, the span stays this cache's, and goes when the cache does.
+// Should it fail, the span stays this cache's, and goes when the process does.
 bool ThreadCache::End(uint32_t span) {
+  const uint64_t pages = table_.Pages(span).count;
   const Operation operation(table_.control(), source_.process_slot());
-  if (operation.index() == 0 || EndSpan(table_, operation.index(), span) != 0) return false;
+  if (operation.index() == 0 || EndSpan(table_, operation.index(), span) != 0) {
+    left_some_ = true;
+    return false;
+  }
   source_.Free(operation.index());
+  ended_pages_ += pages;
   return true;
 }
 
@@ -347,6 +352,7 @@ void ThreadCache::TakeApart(Class& of, Visit visit) {
 }
 
 uint64_t ThreadCache::Trim(bool all) {
+  const uint64_t before = ended_pages_;
   for (uint32_t c = 0; c < kSizeClasses && ClassSize(c) <= table_.shapes().largest; ++c) {
     Class& of = classes_[c];
     if (of.current != 0) RetireCurrent(of);
@@ -357,24 +363,22 @@ uint64_t ThreadCache::Trim(bool all) {
       Sort(of, c, span);
     });
   }
-  uint64_t pages = 0;
   const uint32_t later = NowMs() + kKeepMs;
-  while (const uint64_t more = EndEmpty(later)) pages += more;
-  return pages;
+  while (EndEmpty(later)) {
+  }
+  return ended_pages_ - before;
 }
 
 // Ends spans without blocks that others keep. Returns how many pages they had.
 uint64_t ThreadCache::EndOthersEmpty() {
-  uint64_t pages = 0;
+  const uint64_t before = ended_pages_;
   for (uint32_t span = 1; span < table_.end(); ++span) {
     if (table_.State(span).kind != SpanKind::kEmpty) continue;
     const Operation operation(table_.control(), source_.process_slot());
     if (operation.index() == 0) break;
-    if (TakeEmpty(table_, operation.index(), span, id_, true) != 0) continue;
-    const uint64_t count = table_.Pages(span).count;
-    if (End(span)) pages += count;
+    if (TakeEmpty(table_, operation.index(), span, id_, true) == 0) End(span);
   }
-  return pages;
+  return ended_pages_ - before;
 }
 
 bool ThreadCache::NoRoom() const {
@@ -391,7 +395,7 @@ void ThreadCache::Abandon() {
   for (uint32_t c = 0; c < kSizeClasses; ++c) {
     TakeApart(classes_[c], [&](uint32_t span) { AbandonSlab(table_, operation.index(), span); });
   }
-  GiveCache(table_.control(), id_);
+  if (!left_some_) GiveCache(table_.control(), id_);
 }
 
 void ThreadCache::MergeInto(ThreadCache& other) {
@@ -412,7 +416,7 @@ void ThreadCache::MergeInto(ThreadCache& other) {
   const Operation operation(table_.control(), source_.process_slot());
   if (operation.index() == 0) return;  // the large ones and the cache stay until the process ends
   for (const uint32_t span : large_) DisownLarge(table_, operation.index(), span, id_);
-  GiveCache(table_.control(), id_);
+  if (!left_some_) GiveCache(table_.control(), id_);
 }
 
 }  // namespace uarena

@@ -47,7 +47,7 @@ class ThreadCache {
       return AllocateLarge(size);
     }
     void* block = TakeBlock(classes_[size_class]);
-    return ABSL_PREDICT_TRUE(block != nullptr) ? block : AllocateSlowly(size_class);
+    return ABSL_PREDICT_TRUE(block != nullptr) ? block : AllocateSlowly(size_class, alignment);
   }
   int last_error() const { return last_error_; }
 
@@ -122,8 +122,8 @@ class ThreadCache {
   };
 
   bool ClassFor(uint64_t size, uint64_t alignment, uint32_t* size_class) const;
-  void* AllocateSlowly(uint32_t size_class);
-  void* AllocateFromLarger(uint32_t size_class);
+  void* AllocateSlowly(uint32_t size_class, uint64_t alignment);
+  void* AllocateFromLarger(uint32_t size_class, uint64_t alignment);
   void* AllocateLarge(uint64_t size);
   bool FreeLarge(uint32_t span, uint64_t first);
 
@@ -178,7 +178,7 @@ class ThreadCache {
   bool TakeBack(uint32_t span);
   void BecomeEmpty(Class& of, uint32_t span);
   void KeepEmpty(uint32_t span);
-  uint64_t EndEmpty(uint32_t time_ms);
+  bool EndEmpty(uint32_t time_ms);
   uint64_t EndOthersEmpty();
   bool End(uint32_t span);
   // Whether the last error is a shortage; and takes back what can be had then.
@@ -193,7 +193,10 @@ class ThreadCache {
   ThreadCache* in_use_ = nullptr;
   std::array<Class, kSizeClasses> classes_;
   EmptySpans empty_;
-  uint64_t new_pages_ = 0;       // ever
+  uint64_t new_pages_ = 0;    // ever
+  uint64_t ended_pages_ = 0;  // ever
+  // Of spans that could not be dealt with: then the cache stays, and recovery deals with it.
+  bool left_some_ = false;
   std::vector<uint32_t> large_;  // what a cache apart has allocated
 };
 }  // namespace uarena

@@ -59,6 +59,8 @@ class KeptPages {
 
   // Gives everything up; the pages become free.
   void ReleaseAll();
+  // In a forked child: what is kept is the parent's.
+  void Forget() { limit_ = 0; }
 
  private:
   static constexpr uint32_t kShards = 4;

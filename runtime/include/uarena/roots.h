@@ -69,7 +69,7 @@ absl::StatusOr<T*> FindOrConstruct(Heap heap, std::string_view name, Args&&... a
   absl::StatusOr<T*> object = New<T>(heap, std::forward<Args>(args)...);
   if (!object.ok()) return object.status();
   if (absl::Status status = construction->Finish(*object); !status.ok()) {
-    Delete(heap, *object).IgnoreError();
+    if (!construction->forked()) Delete(heap, *object).IgnoreError();
     return status;
   }
   return *object;

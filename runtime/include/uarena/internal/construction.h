@@ -47,6 +47,8 @@ class Construction {
   void* found() const { return found_; }
   // Publishes the object.
   absl::Status Finish(void* object);
+  // In a child that was forked meanwhile: the object is its parent's.
+  bool forked() const;
 
  private:
   struct Claim;
