@@ -59,7 +59,8 @@ TypeDescription DescribeType() {
 /// another constructs: so a constructor must not link what it allocates to anything but its object.
 /// If it throws, the exception goes to the caller and the next one constructs. Thread-safe. Errors:
 /// InvalidArgument (name), FailedPrecondition (another type, size or version; asked for by its own
-/// constructor; not attached for writing), ResourceExhausted (memory; 1,024 names are taken).
+/// constructor, or in a child that the constructor forked; not attached for writing),
+/// ResourceExhausted (memory; 1,024 names are taken), DataLoss (the control memory is damaged).
 template <typename T, typename... Args>
 absl::StatusOr<T*> FindOrConstruct(Heap heap, std::string_view name, Args&&... args) {
   absl::StatusOr<internal::Construction> construction =
