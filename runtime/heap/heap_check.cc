@@ -124,7 +124,7 @@ HeapStats CountHeap(const SpanTable& table) {
   }
   // Of each span its words and hints; of each page where it is, and the bits of its blocks.
   constexpr uint64_t kOfSpan = kSpanWords * sizeof(Word) + sizeof(SpanHints);
-  constexpr uint64_t kOfGranule = kGranuleBitWords * 2 * sizeof(uint64_t);
+  constexpr uint64_t kOfGranule = 2 * sizeof(uint64_t) * kGranuleBitWords;
   stats.metadata_bytes = stats.spans * kOfSpan + stats.pages * sizeof(uint32_t) +
                          (stats.pages << (page_shift - kGranuleShift)) * kOfGranule;
   return stats;
