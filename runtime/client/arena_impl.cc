@@ -255,13 +255,11 @@ ArenaImpl::~ArenaImpl() {
 }
 
 void ArenaImpl::BeforeFork() {
-  heap_.BeforeFork();
   if (keeper_ != nullptr) keeper_->BeforeFork();
   if (read_only_ != nullptr) read_only_->BeforeFork();
 }
 
 void ArenaImpl::AfterForkInParent() {
-  heap_.AfterFork();
   if (keeper_ != nullptr) keeper_->AfterForkInParent();
   if (read_only_ != nullptr) read_only_->AfterForkInParent();
 }
@@ -269,7 +267,6 @@ void ArenaImpl::AfterForkInParent() {
 void ArenaImpl::AfterForkInChild() {
   heap_.Forget();
   kept_.Forget();
-  heap_.AfterFork();
   if (read_only_ != nullptr) {
     read_only_->AfterForkInChild();
     return;

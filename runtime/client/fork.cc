@@ -20,16 +20,19 @@ std::vector<ArenaImpl*>& Arenas() {
 
 void BeforeFork() {
   AttachMutex().lock();
+  CachesMutex().lock();
   for (ArenaImpl* arena : Arenas()) arena->BeforeFork();
 }
 void AfterForkInParent() {
   for (ArenaImpl* arena : Arenas()) arena->AfterForkInParent();
+  CachesMutex().unlock();
   AttachMutex().unlock();
 }
 void AfterForkInChild() {
   NoteForkedChild();
   Assistant::AbandonInChild();
   for (ArenaImpl* arena : Arenas()) arena->AfterForkInChild();
+  CachesMutex().unlock();
   AttachMutex().unlock();
 }
 

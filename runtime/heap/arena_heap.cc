@@ -6,6 +6,11 @@
 
 namespace uarena {
 
+std::mutex& CachesMutex() {
+  static auto* mutex = new std::mutex;
+  return *mutex;
+}
+
 void ArenaHeap::Start(const Control& control, const PageSource& source) {
   table_ = SpanTable(control, ShapesFor(control.description().geometry.page_shift));
   source_ = source;
@@ -19,7 +24,7 @@ std::unique_ptr<ThreadCache> ArenaHeap::NewCache(bool apart) {
 }
 
 ThreadCache* ArenaHeap::CacheOf(const void* thread) {
-  const std::lock_guard<std::mutex> lock(mutex_);
+  const std::lock_guard<std::mutex> lock(CachesMutex());
   for (const Owned& owned : caches_) {
     if (owned.thread == thread) return owned.cache.get();
   }
@@ -30,7 +35,7 @@ ThreadCache* ArenaHeap::CacheOf(const void* thread) {
 }
 
 void ArenaHeap::ThreadEnds(const void* thread) {
-  const std::lock_guard<std::mutex> lock(mutex_);
+  const std::lock_guard<std::mutex> lock(CachesMutex());
   const auto at = std::find_if(caches_.begin(), caches_.end(),
                                [&](const Owned& owned) { return owned.thread == thread; });
   if (at == caches_.end()) return;
@@ -39,7 +44,7 @@ void ArenaHeap::ThreadEnds(const void* thread) {
 }
 
 void ArenaHeap::AbandonAll() {
-  const std::lock_guard<std::mutex> lock(mutex_);
+  const std::lock_guard<std::mutex> lock(CachesMutex());
   for (const Owned& owned : caches_) owned.cache->Abandon();
   caches_.clear();
 }

@@ -14,6 +14,10 @@
 
 namespace uarena {
 
+// Guards the lists of caches of all heaps; fork waits for it. One for all, since there are checkers
+// that know only so many locks held at once.
+std::mutex& CachesMutex();
+
 // Thread-safe, but for Start, which comes before anything else: in a forked child again, since the
 // caches that it has then are the parent's.
 class ArenaHeap {
@@ -36,9 +40,6 @@ class ArenaHeap {
   // In a forked child: the caches are the parent's, and nothing of them must be given up here.
   void Forget() { caches_.clear(); }
 
-  void BeforeFork() { mutex_.lock(); }
-  void AfterFork() { mutex_.unlock(); }
-
  private:
   struct Owned {
     const void* thread;
@@ -48,7 +49,6 @@ class ArenaHeap {
 
   SpanTable table_;
   PageSource source_;
-  std::mutex mutex_;
   std::vector<Owned> caches_;
 };
 
