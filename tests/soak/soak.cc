@@ -273,8 +273,13 @@ class Soak {
   // Every page holds what it must, every invariant holds, nothing is left over.
   bool Inspect() {
     bool good = true;
-    for (uint32_t number = 0; number < kArenas; ++number) good &= InspectArena(number);
     // Handing back after the last restart takes a moment, and so does closing 64 connections.
+    for (int i = 0;
+         i < 1000 && ListArenas(socket()).value_or(std::vector<ArenaEntry>()).size() != kArenas;
+         ++i) {
+      usleep(10'000);
+    }
+    for (uint32_t number = 0; number < kArenas; ++number) good &= InspectArena(number);
     // One more for each arena that readers have opened, and a few of threads.
     const size_t most = fds_at_rest_ + kArenas + 8;
     for (int i = 0; i < 1000 && (DaemonFds() < fds_at_rest_ || DaemonFds() > most); ++i) {
