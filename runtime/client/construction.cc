@@ -78,9 +78,9 @@ absl::StatusOr<void*> Address(const ArenaImpl& arena, std::string_view name,
 // Whether somebody constructs in that cache, or has died doing so and will be recovered. Otherwise
 // the object has been finished since, or the memory is damaged.
 bool BuilderExists(const Control& control, uint32_t builder) {
-  const uint32_t owner = builder < kMaxHeapCaches ? control.cache(builder).load() : 0;
-  const uint32_t slot = (owner & ~kCacheApart) - 1;
-  return (owner & kCacheApart) != 0 && slot < kMaxProcesses &&
+  const uint32_t record = builder < kMaxHeapCaches ? control.cache(builder).load() : 0;
+  const uint32_t slot = CacheOwner(record) - 1;
+  return (record & kCacheApart) != 0 && slot < kMaxProcesses &&
          control.process(slot).state.load() != 0;
 }
 

@@ -6,7 +6,7 @@
 //
 // Invariant: a block is in use exactly if neither of its bits is set. Giving a block out is one
 // store, and so is taking it back: a process killed before it has done nothing, and after it all.
-// The summaries and the count of used blocks are hints for the owner, and made anew with the slab's
+// The summaries and the count of free blocks are hints for the owner, and made anew with the slab's
 // next owner.
 #ifndef UARENA_HEAP_BLOCKS_H_
 #define UARENA_HEAP_BLOCKS_H_
@@ -30,7 +30,7 @@ class Blocks {
         remote_(&table.Remote(span)),
         hints_(&table.Hints(span)) {}
 
-  // Sets all blocks free. Before the span exists.
+  // Sets all blocks free. Before the span is a slab.
   static void Init(const SpanTable& table, uint64_t first_page, const SpanShape& shape);
 
   // By the owner: makes the hints anew. Collects as well.

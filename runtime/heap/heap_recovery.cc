@@ -9,7 +9,7 @@
 namespace uarena {
 namespace {
 
-uint32_t OwnerOf(const Control& control, uint32_t cache) {
+uint32_t RecordOf(const Control& control, uint32_t cache) {
   return control.cache(cache).load(std::memory_order_acquire);
 }
 
@@ -32,9 +32,9 @@ void RecoverSpan(const SpanTable& table, const PageContext& context, uint32_t op
   const SpanState state = table.State(span);
   const SpanPages pages = table.Pages(span);
   const SpanShape* shape = table.SlabShape(state, pages);
-  const uint32_t owner = state.cache == 0 ? 0 : OwnerOf(table.control(), state.cache);
-  const bool apart = (owner & kCacheApart) != 0;
-  if ((owner & ~kCacheApart) != dead || state.kind == SpanKind::kUnused) {
+  const uint32_t record = state.cache == 0 ? 0 : RecordOf(table.control(), state.cache);
+  const bool apart = (record & kCacheApart) != 0;
+  if (CacheOwner(record) != dead || state.kind == SpanKind::kUnused) {
     // The dead process may have freed a block here, and not have said so.
     if (shape != nullptr) Blocks(table, span, pages.first, *shape).NoteRemote();
     return;
@@ -54,7 +54,7 @@ template <typename Visit>
 void ForCachesOf(const Control& control, uint32_t process_slot, Visit visit) {
   const uint32_t high = std::min(control.header().cache_high.load(), kMaxHeapCaches);
   for (uint32_t cache = 1; cache < high; ++cache) {
-    if ((OwnerOf(control, cache) & ~kCacheApart) == process_slot + 1) visit(cache);
+    if (CacheOwner(RecordOf(control, cache)) == process_slot + 1) visit(cache);
   }
 }
 
@@ -66,7 +66,7 @@ void RecoverHeap(const PageContext& context, uint32_t operation, uint32_t proces
   ForCachesOf(control, process_slot, [&](uint32_t cache) {
     any = true;
     // If its object was finished, or not begun, what it has is like any other's.
-    const bool apart = (OwnerOf(control, cache) & kCacheApart) != 0;
+    const bool apart = (RecordOf(control, cache) & kCacheApart) != 0;
     if (apart && !ConstructsRoot(control, operation, cache)) EndApart(control, cache);
   });
   if (!any) return;
@@ -76,7 +76,7 @@ void RecoverHeap(const PageContext& context, uint32_t operation, uint32_t proces
     UARENA_FAILPOINT("heap.recovered");
   }
   ForCachesOf(control, process_slot, [&](uint32_t cache) {
-    if ((OwnerOf(control, cache) & kCacheApart) != 0) DropClaim(control, operation, cache);
+    if ((RecordOf(control, cache) & kCacheApart) != 0) DropClaim(control, operation, cache);
     GiveCache(control, cache);
   });
 }

@@ -10,12 +10,6 @@
 namespace uarena {
 namespace {
 
-void RaiseTo(std::atomic<uint32_t>& mark, uint32_t value) {
-  uint32_t seen = mark.load(std::memory_order_relaxed);
-  while (seen < value && !mark.compare_exchange_weak(seen, value)) {
-  }
-}
-
 void MapPages(const SpanTable& table, const SpanPages& pages, uint32_t span) {
   for (uint64_t page = pages.first; page < pages.first + pages.count; ++page) {
     table.MapEntry(page).store(span, std::memory_order_relaxed);
@@ -57,7 +51,6 @@ uint32_t TakeCache(const Control& control, uint32_t process_slot, bool apart) {
   for (uint32_t id = 1; id < kMaxHeapCaches; ++id) {
     std::atomic<uint32_t>& record = control.cache(id);
     if (record.load(std::memory_order_relaxed) != 0) continue;
-    // Before it is taken, so that recovery looks at it if we are killed right after.
     RaiseTo(control.header().cache_high, id + 1);
     uint32_t expected = 0;
     if (record.compare_exchange_strong(expected, (process_slot + 1) | (apart ? kCacheApart : 0))) {
@@ -112,10 +105,7 @@ int EndSpan(const SpanTable& table, uint32_t operation, uint32_t span) {
 }
 
 void SetOwnState(const SpanTable& table, uint32_t span, const SpanState& state) {
-  // As StoreWord: a late helper's compare-and-swap expects an older version.
-  Word& word = table.control().word(table.control().SpanIndex(span, kSpanState));
-  const uint64_t seen = word.load(std::memory_order_relaxed);
-  word.store(MakeWord(state.Pack(), WordVersion(seen)), std::memory_order_release);
+  StoreWord(table.control().word(table.control().SpanIndex(span, kSpanState)), state.Pack());
 }
 
 int TakeEmpty(const SpanTable& table, uint32_t operation, uint32_t span, uint32_t cache,

@@ -126,10 +126,6 @@ class SpanTable {
 // The shapes for a page size; static.
 const SpanShapes& ShapesFor(uint32_t page_shift);
 
-// What the table of caches says of each: its process's slot + 1, and whether what it owns is thrown
-// away should the process die, since an object is under construction there.
-inline constexpr uint32_t kCacheApart = 1u << 31;
-
 // A cache of the process, to be given back when it owns nothing. 0: 65,535 are taken.
 uint32_t TakeCache(const Control& control, uint32_t process_slot, bool apart);
 // From now on, what the cache owns is like any other's: the object is finished.

@@ -164,6 +164,10 @@ enum SpanWord : uint32_t {
   kSpanWords = 8,  // a cache line
 };
 inline constexpr uint32_t kHeapClasses = 128;  // lists of spans that nobody owns, by size class
+// What the table of caches says of each: its process's slot + 1, and whether what it owns is thrown
+// away should the process die, since an object is under construction there.
+inline constexpr uint32_t kCacheApart = 1u << 31;
+inline uint32_t CacheOwner(uint32_t record) { return record & ~kCacheApart; }
 inline constexpr uint32_t kMaxHeapCaches = 65'536;  // cache 0 is nobody's
 // The smallest block is 16 bytes, so 4 KiB have 256 bits: 4 words of 64.
 inline constexpr uint32_t kGranuleShift = 12;

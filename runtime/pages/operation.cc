@@ -11,15 +11,10 @@
 #include "os/status.h"
 #include "os/syscall.h"
 #include "pages/recovery.h"
+#include "pages/transaction.h"
 
 namespace uarena {
 namespace {
-
-void RaiseTo(std::atomic<uint32_t>& mark, uint32_t value) {
-  uint32_t seen = mark.load(std::memory_order_relaxed);
-  while (seen < value && !mark.compare_exchange_weak(seen, value)) {
-  }
-}
 
 void ClearCounters(ProcessRecord& record) {
   record.faults.store(0, std::memory_order_relaxed);
@@ -29,14 +24,13 @@ void ClearCounters(ProcessRecord& record) {
   for (auto& bucket : record.resolve_ns_log2) bucket.store(0, std::memory_order_relaxed);
 }
 
-// Only the holder of an operation writes its intent outside transactions, and a late helper's
-// compare-and-swap expects an older version, so a plain store keeping the version is enough.
-void StoreWord(Word& word, uint32_t value) {
-  const uint64_t seen = word.load(std::memory_order_relaxed);
-  word.store(MakeWord(value, WordVersion(seen)), std::memory_order_release);
-}
-
 }  // namespace
+
+void RaiseTo(std::atomic<uint32_t>& mark, uint32_t value) {
+  uint32_t seen = mark.load(std::memory_order_relaxed);
+  while (seen < value && !mark.compare_exchange_weak(seen, value)) {
+  }
+}
 
 absl::StatusOr<Membership> Membership::Join(const Control& control) {
   Membership membership;

@@ -12,6 +12,10 @@
 
 namespace uarena {
 
+// Raises a mark below which scans of records look; before a record above it is taken, so that
+// recovery looks at it if the taker is killed right after.
+void RaiseTo(std::atomic<uint32_t>& mark, uint32_t value);
+
 // This process's slot in an arena, held by an OFD lock that ends with the process.
 class Membership {
  public:

@@ -76,8 +76,7 @@ bool LeftWork(const Control& control, uint32_t slot) {
     if (control.operation(i).owner.load(std::memory_order_acquire) == slot + 1) return true;
   }
   for (uint32_t i = 1; i < CacheHigh(control); ++i) {
-    // The highest bit is the heap's.
-    if ((control.cache(i).load(std::memory_order_acquire) & ~(1u << 31)) == slot + 1) return true;
+    if (CacheOwner(control.cache(i).load(std::memory_order_acquire)) == slot + 1) return true;
   }
   return false;
 }

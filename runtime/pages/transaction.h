@@ -70,6 +70,14 @@ class Transaction {
   LocalWrite writes_[kMaxWrites];
 };
 
+// Changes a word outside transactions. Only for who owns what the word describes, so that no
+// transaction writes it meanwhile. A late helper's compare-and-swap expects an older version, so a
+// plain store that keeps the version is enough.
+inline void StoreWord(Word& word, uint32_t value) {
+  const uint64_t seen = word.load(std::memory_order_relaxed);
+  word.store(MakeWord(value, WordVersion(seen)), std::memory_order_release);
+}
+
 // Applies the pending transaction, if there is one.
 void HelpPending(const Control& control);
 
