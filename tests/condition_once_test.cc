@@ -11,6 +11,7 @@
 
 #include "gtest/gtest.h"
 #include "tests/support/arena_process.h"
+#include "tests/support/objects_in_arena.h"
 #include "uarena/arena.h"
 #include "uarena/condition_variable.h"
 #include "uarena/mutex.h"
@@ -35,21 +36,7 @@ struct Objects {
   int turn;
 };
 
-class ConditionOnceTest : public ::testing::Test {
- protected:
-  void SetUp() override {
-    ArenaOptions options;
-    options.max_pages = 16;
-    arena_ = std::make_unique<Arena>(std::move(Arena::Create(options)).value());
-    objects_ = static_cast<Objects*>(arena_->AllocPages(nullptr, 1).value());
-  }
-  void WaitForStep(int step) const {
-    while (objects_->step.load() != step) std::this_thread::yield();
-  }
-
-  std::unique_ptr<Arena> arena_;
-  Objects* objects_ = nullptr;
-};
+class ConditionOnceTest : public testing::ObjectsInArenaTest<Objects> {};
 
 // Each wakes the next. Were wake-ups lost, it would take 100 ms for each.
 TEST_F(ConditionOnceTest, ProcessesTakeTurns) {

@@ -15,6 +15,7 @@
 #include "gtest/gtest.h"
 #include "pages/operation.h"
 #include "tests/support/arena_process.h"
+#include "tests/support/objects_in_arena.h"
 #include "uarena/arena.h"
 
 namespace uarena {
@@ -34,17 +35,8 @@ struct Objects {
   int value;
 };
 
-class MutexTest : public ::testing::Test {
+class MutexTest : public testing::ObjectsInArenaTest<Objects> {
  protected:
-  void SetUp() override {
-    ArenaOptions options;
-    options.max_pages = 16;
-    arena_ = std::make_unique<Arena>(std::move(Arena::Create(options)).value());
-    objects_ = static_cast<Objects*>(arena_->AllocPages(nullptr, 1).value());
-  }
-  void WaitForStep(int step) const {
-    while (objects_->step.load() != step) std::this_thread::yield();
-  }
   // A child that has the mutex, says so by step 1, and waits to be killed.
   pid_t ForkOwner() {
     objects_->step.store(0);
@@ -57,13 +49,6 @@ class MutexTest : public ::testing::Test {
     WaitForStep(1);
     return child;
   }
-  static void Kill(pid_t child) {
-    kill(child, SIGKILL);
-    ASSERT_EQ(Wait(child), 1000 + SIGKILL);
-  }
-
-  std::unique_ptr<Arena> arena_;
-  Objects* objects_ = nullptr;
 };
 
 TEST_F(MutexTest, OneThreadAtATime) {

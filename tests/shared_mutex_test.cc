@@ -13,6 +13,7 @@
 
 #include "gtest/gtest.h"
 #include "tests/support/arena_process.h"
+#include "tests/support/objects_in_arena.h"
 #include "uarena/arena.h"
 
 namespace uarena {
@@ -31,14 +32,8 @@ struct Objects {
   int b;
 };
 
-class SharedMutexTest : public ::testing::Test {
+class SharedMutexTest : public testing::ObjectsInArenaTest<Objects> {
  protected:
-  void SetUp() override {
-    ArenaOptions options;
-    options.max_pages = 16;
-    arena_ = std::make_unique<Arena>(std::move(Arena::Create(options)).value());
-    objects_ = static_cast<Objects*>(arena_->AllocPages(nullptr, 1).value());
-  }
   SharedMutex& mutex() const { return objects_->mutex; }
   // A child that locks, counts itself in `step`, and waits to be killed.
   template <typename Lock>
@@ -59,13 +54,6 @@ class SharedMutexTest : public ::testing::Test {
   pid_t ForkWriter() {
     return ForkHolder([&] { static_cast<void>(mutex().Lock()); });
   }
-  static void Kill(pid_t child) {
-    kill(child, SIGKILL);
-    ASSERT_EQ(Wait(child), 1000 + SIGKILL);
-  }
-
-  std::unique_ptr<Arena> arena_;
-  Objects* objects_ = nullptr;
 };
 
 TEST_F(SharedMutexTest, OneWriterOrManyReaders) {
