@@ -37,9 +37,11 @@ TEST(FailpointTest, NeedsAnotherBuild) {
 #else
 
 using testing::End;
+using testing::EndInAnyOrder;
 using testing::Fork;
 using testing::StopAt;
 using testing::Watch;
+using testing::WatchUntilStopped;
 
 constexpr uint64_t kPages = 64;
 constexpr const char* kPoints[] = {
@@ -176,26 +178,9 @@ TEST_P(FailpointTest, ThreeProcessesStoppedAnywhere) {
       });
       absl::StrAppend(&story, "; call ", call, "(", place, ", ", count, ") to ", point, "/",
                       passes);
-      const End end = Watch(child, true);
-      ASSERT_NE(end, End::kHung) << story << " waits for somebody";
-      ASSERT_NE(end, End::kDied) << story;
-      if (end == End::kStopped) stopped.push_back(child);
+      ASSERT_NO_FATAL_FAILURE(WatchUntilStopped(child, story, &stopped));
     }
-    std::shuffle(stopped.begin(), stopped.end(), random);
-    for (const pid_t child : stopped) {
-      if (random() % 3 == 0) {
-        absl::StrAppend(&story, "; killed");
-        kill(child, SIGKILL);
-        Watch(child, false);
-        if (random() % 2 == 0) {
-          ASSERT_TRUE(arena_->Recover().ok()) << story;
-        }
-      } else {
-        absl::StrAppend(&story, "; goes on");
-        kill(child, SIGCONT);
-        ASSERT_EQ(Watch(child, false), End::kExited) << story;
-      }
-    }
+    ASSERT_NO_FATAL_FAILURE(EndInAnyOrder(stopped, 3, *arena_, random, &story));
     ASSERT_TRUE(arena_->Recover().ok()) << story;
     ASSERT_EQ(arena_->CheckInvariants(), absl::OkStatus()) << story;
     arena_->FreePages(arena_->base(), kPages).IgnoreError();

@@ -228,9 +228,9 @@ TEST(HeapKillTest, ConstructingAndDestroyingUnderKills) {
 
 #if defined(UARENA_FAILPOINTS)
 
-using testing::End;
+using testing::EndInAnyOrder;
 using testing::StopAt;
-using testing::Watch;
+using testing::WatchUntilStopped;
 
 constexpr const char* kPoints[] = {
     "heap.allocated",      "heap.created",      "heap.mapped",       "heap.tagged",
@@ -283,22 +283,9 @@ TEST(HeapKillTest, StoppedAnywhere) {
         }
         return 0;
       });
-      const End end = Watch(child, true);
-      ASSERT_NE(end, End::kHung) << story << " waits for somebody";
-      ASSERT_NE(end, End::kDied) << story;
-      if (end == End::kStopped) stopped.push_back(child);
+      ASSERT_NO_FATAL_FAILURE(WatchUntilStopped(child, story, &stopped));
     }
-    std::shuffle(stopped.begin(), stopped.end(), random);
-    for (const pid_t child : stopped) {
-      if (random() % 2 == 0) {
-        kill(child, SIGKILL);
-        Watch(child, false);
-        if (random() % 2 == 0) ASSERT_TRUE(arena.Recover().ok()) << story;
-      } else {
-        kill(child, SIGCONT);
-        ASSERT_EQ(Watch(child, false), End::kExited) << story;
-      }
-    }
+    ASSERT_NO_FATAL_FAILURE(EndInAnyOrder(stopped, 2, arena, random, &story));
     ASSERT_TRUE(arena.Recover().ok()) << story;
     ASSERT_EQ(arena.CheckInvariants(), absl::OkStatus()) << story;
     ASSERT_FALSE(board->failed.load()) << story;

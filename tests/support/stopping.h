@@ -8,10 +8,17 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
+#include <cstdint>
 #include <cstring>
+#include <random>
+#include <string>
+#include <vector>
 
+#include "gtest/gtest.h"
 #include "os/failpoint.h"
+#include "uarena/arena.h"
 
 namespace uarena::testing {
 
@@ -45,6 +52,36 @@ inline End Watch(pid_t pid, bool stops) {
   kill(pid, SIGKILL);
   waitpid(pid, nullptr, 0);
   return End::kHung;
+}
+
+// Watches a child that may stop at its point; one that has is added to `stopped`. It must not wait
+// for anybody, nor die. `story` is what a failure shows.
+inline void WatchUntilStopped(pid_t child, const std::string& story, std::vector<pid_t>* stopped) {
+  const End end = Watch(child, true);
+  ASSERT_NE(end, End::kHung) << story << " waits for somebody";
+  ASSERT_NE(end, End::kDied) << story;
+  if (end == End::kStopped) stopped->push_back(child);
+}
+
+// In any order kills one in `kills` of the stopped children, recovering at once or later, and lets
+// the others go on, which must end.
+inline void EndInAnyOrder(std::vector<pid_t> stopped, uint32_t kills, Arena& arena,
+                          std::mt19937& random, std::string* story) {
+  std::shuffle(stopped.begin(), stopped.end(), random);
+  for (const pid_t child : stopped) {
+    if (random() % kills == 0) {
+      *story += "; killed";
+      kill(child, SIGKILL);
+      Watch(child, false);
+      if (random() % 2 == 0) {
+        ASSERT_TRUE(arena.Recover().ok()) << *story;
+      }
+    } else {
+      *story += "; goes on";
+      kill(child, SIGCONT);
+      ASSERT_EQ(Watch(child, false), End::kExited) << *story;
+    }
+  }
 }
 
 }  // namespace uarena::testing
